@@ -1,0 +1,97 @@
+package signing
+
+import "time"
+
+// Verdict is the judgement of a whole file.
+type Verdict string
+
+// The verdicts of a file: ETSI EN 319 102-1 §5.1.3, and a file without any signature.
+const (
+	TotalPassed   Verdict = "TOTAL_PASSED"
+	TotalFailed   Verdict = "TOTAL_FAILED"
+	Indeterminate Verdict = "INDETERMINATE"
+	NoSignature   Verdict = "NO_SIGNATURE"
+)
+
+// Integrity (tính toàn vẹn) says whether the content is what was signed, leaving trust and revocation out.
+type Integrity string
+
+// The values of [Integrity].
+const (
+	Intact  Integrity = "intact"
+	Altered Integrity = "altered"
+	Unclear Integrity = "unclear"
+)
+
+// Indication is the result of one signature (ETSI EN 319 102-1 §5.1.3).
+type Indication = Verdict
+
+// SubIndication is why a signature did not pass (ETSI EN 319 102-1 tables 5 and 6).
+type SubIndication string
+
+// The sub-indications in use.
+const (
+	FormatFailure             SubIndication = "FORMAT_FAILURE"
+	HashFailure               SubIndication = "HASH_FAILURE"
+	SigCryptoFailure          SubIndication = "SIG_CRYPTO_FAILURE"
+	SigConstraintsFailure     SubIndication = "SIG_CONSTRAINTS_FAILURE"
+	ChainConstraintsFailure   SubIndication = "CHAIN_CONSTRAINTS_FAILURE"
+	CertificateChainGeneral   SubIndication = "CERTIFICATE_CHAIN_GENERAL_FAILURE"
+	CryptoConstraintsFailure  SubIndication = "CRYPTO_CONSTRAINTS_FAILURE"
+	CryptoConstraintsNoPOE    SubIndication = "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"
+	Expired                   SubIndication = "EXPIRED"
+	NotYetValid               SubIndication = "NOT_YET_VALID"
+	OutOfBoundsNoPOE          SubIndication = "OUT_OF_BOUNDS_NO_POE"
+	OutOfBoundsNotRevoked     SubIndication = "OUT_OF_BOUNDS_NOT_REVOKED"
+	Revoked                   SubIndication = "REVOKED"
+	RevokedNoPOE              SubIndication = "REVOKED_NO_POE"
+	RevokedCANoPOE            SubIndication = "REVOKED_CA_NO_POE"
+	NoSigningCertificateFound SubIndication = "NO_SIGNING_CERTIFICATE_FOUND"
+	NoCertificateChainFound   SubIndication = "NO_CERTIFICATE_CHAIN_FOUND"
+	TimestampOrderFailure     SubIndication = "TIMESTAMP_ORDER_FAILURE"
+	SignedDataNotFound        SubIndication = "SIGNED_DATA_NOT_FOUND"
+	TryLater                  SubIndication = "TRY_LATER"
+	Generic                   SubIndication = "GENERIC"
+)
+
+// Check is one of the five checks behind a sentence; OK is nil when the check could not be decided.
+type Check struct {
+	Name   string `json:"name"`
+	OK     *bool  `json:"ok"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Report is the judgement of one file.
+type Report struct {
+	File       string      `json:"file"`
+	Verdict    Verdict     `json:"verdict"`
+	Integrity  Integrity   `json:"integrity"`
+	Signatures []Signature `json:"signatures"`
+	Reasons    []string    `json:"reasons,omitempty"` // about the file as a whole
+}
+
+// Signature is the judgement of one signature or document time stamp.
+type Signature struct {
+	Field         string        `json:"field"`
+	Kind          string        `json:"kind"` // "signature" or "timestamp"
+	Indication    Indication    `json:"indication"`
+	SubIndication SubIndication `json:"subindication"`
+	Signer        string        `json:"signer"`       // common name
+	Organization  string        `json:"organization"` // O of the subject
+	ClaimedTime   *time.Time    `json:"claimed_time,omitempty"`
+	ProvenTime    *time.Time    `json:"proven_time,omitempty"`
+	Level         string        `json:"level"` // "adbe", "B-B", "B-T", "B-LT", "B-LTA"
+	Algorithm     string        `json:"algorithm"`
+	Covers        string        `json:"covers"`        // "document" or "revision"
+	LaterChanges  string        `json:"later_changes"` // "none", "permitted", "forbidden", "unclear"
+	Reasons       []string      `json:"reasons"`
+	Integrity     Integrity     `json:"integrity"`
+	Fingerprint   string        `json:"fingerprint,omitempty"` // SHA-256 of the signer's certificate, lower-case hex
+	Email         string        `json:"email,omitempty"`
+	Issuer        string        `json:"issuer,omitempty"`
+	Serial        string        `json:"serial,omitempty"`
+	Reason        string        `json:"reason,omitempty"`
+	Location      string        `json:"location,omitempty"`
+	CoversTo      int64         `json:"covers_to,omitempty"` // one past the last byte covered
+	Checks        []Check       `json:"checks,omitempty"`
+}
