@@ -1,0 +1,148 @@
+// Package registry knows who takes part in the exchange: agencies (cơ quan, tổ
+// chức) with their identification codes, people with roles, their passwords,
+// sessions and tokens, and the keys and certificates of both.
+//
+// It owns the tables registry_*. It keeps no plaintext secret: passwords are
+// argon2id hashes, tokens SHA-256 digests, private keys stay inside PKCS#12
+// files under their owner's own passphrase.
+package registry
+
+import (
+	"crypto/x509"
+	"slices"
+	"time"
+)
+
+// AgencyID is the identification code of an agency (mã định danh cơ quan) in
+// the grammar of QĐ 20/2020/QĐ-TTg or of QCVN 102:2016; ParseAgencyID checks it.
+type AgencyID string
+
+// PersonID names a person (UUIDv7).
+type PersonID string
+
+// Role is what a person may do in the own agency (vai trò).
+type Role string
+
+// The roles. A person may have several.
+const (
+	RoleClerk         Role = "clerk"         // văn thư: numbers, seals, sends, registers, refuses
+	RoleLeader        Role = "leader"        // lãnh đạo: approves, assigns
+	RoleOfficer       Role = "officer"       // chuyên viên: drafts, initials, processes
+	RoleAdministrator Role = "administrator" // quản trị: agencies, people, keys
+)
+
+// Roles are all roles in the order they are shown.
+func Roles() []Role { return []Role{RoleClerk, RoleLeader, RoleOfficer, RoleAdministrator} }
+
+// Agency is one body that sends and receives documents (cơ quan, tổ chức).
+type Agency struct {
+	ID         AgencyID  `json:"id"`
+	LegacyCode string    `json:"legacy_code,omitempty"` // mã QCVN 102:2016, 13 characters
+	Name       string    `json:"name"`
+	Symbol     string    `json:"symbol"`          // chữ viết tắt tên cơ quan in a document's symbol, e.g. UBND
+	Place      string    `json:"place"`           // địa danh, e.g. Bắc Kạn
+	Level      string    `json:"level,omitempty"` // cấp: ministry, province, department, district, commune, unit
+	Mail       string    `json:"mail,omitempty"`  // official address (hộp thư công vụ)
+	Parent     AgencyID  `json:"parent,omitempty"`
+	ValidFrom  time.Time `json:"valid_from,omitzero"`
+	ValidTo    time.Time `json:"valid_to,omitzero"` // first moment it no longer exists; zero = open
+	Channel    string    `json:"channel"`           // how documents reach it; ChannelLocal on this hub
+}
+
+// ChannelLocal marks an agency that lives on this hub.
+const ChannelLocal = "local"
+
+// ActiveAt tells whether the agency exists at t.
+func (a *Agency) ActiveAt(t time.Time) bool {
+	return !t.Before(a.ValidFrom) && (a.ValidTo.IsZero() || t.Before(a.ValidTo))
+}
+
+// Person is one user (người dùng) of one agency.
+type Person struct {
+	ID       PersonID `json:"id"`
+	Login    string   `json:"login"`
+	Name     string   `json:"name"`
+	Position string   `json:"position,omitempty"` // chức vụ, e.g. Phó Chủ tịch
+	Mail     string   `json:"mail,omitempty"`
+	Agency   AgencyID `json:"agency"`
+	Roles    []Role   `json:"roles"`
+	Disabled bool     `json:"disabled,omitempty"`
+}
+
+// Actor is who acts; it comes in with every call.
+type Actor struct {
+	Person PersonID `json:"person"`
+	Name   string   `json:"name"`
+	Agency AgencyID `json:"agency"`
+	Roles  []Role   `json:"roles"`
+	System bool     `json:"system,omitempty"` // the hub itself, e.g. a job; may do everything
+}
+
+// Has tells whether the actor may act in role r. The system has every role.
+func (a Actor) Has(r Role) bool { return a.System || slices.Contains(a.Roles, r) }
+
+// Tag names the actor in evidence entries: the person's id, or "system:name".
+func (a Actor) Tag() string {
+	if a.System {
+		return "system:" + a.Name
+	}
+	return string(a.Person)
+}
+
+// System gives the actor of the hub itself, named after the job that acts.
+func System(name string) Actor { return Actor{Name: name, System: true} }
+
+// OwnerKind tells whose a key is.
+type OwnerKind string
+
+// The owners of keys and certificates.
+const (
+	OwnerPerson OwnerKind = "person"
+	OwnerAgency OwnerKind = "agency"
+)
+
+// Owner is whose a key or certificate is.
+type Owner struct {
+	Kind OwnerKind `json:"kind"`
+	ID   string    `json:"id"`
+}
+
+// PersonOwner names a person as owner.
+func PersonOwner(id PersonID) Owner { return Owner{OwnerPerson, string(id)} }
+
+// AgencyOwner names an agency as owner.
+func AgencyOwner(id AgencyID) Owner { return Owner{OwnerAgency, string(id)} }
+
+// Certificate is a certificate registered for an owner: only signatures by a
+// registered certificate count as theirs.
+type Certificate struct {
+	Owner       Owner             `json:"owner"`
+	Fingerprint string            `json:"fingerprint"` // SHA-256 of the DER, lower-case hex
+	Added       time.Time         `json:"added"`
+	Certificate *x509.Certificate `json:"-"`
+}
+
+// Filter narrows Agencies. The zero value lists all, in code order.
+type Filter struct {
+	Query  string   // in code, name or symbol; marks and case are ignored
+	Parent AgencyID // only its direct children
+	Level  string
+	After  AgencyID // keyset: codes greater than this
+	Limit  int      // 0 = 200, at most 1000
+}
+
+// ImportResult tells what an import did. When Problems is not empty nothing was
+// applied.
+type ImportResult struct {
+	Added     int             `json:"added"`
+	Changed   int             `json:"changed"`
+	Unchanged int             `json:"unchanged"`
+	Problems  []ImportProblem `json:"problems,omitempty"`
+}
+
+// ImportProblem is one line that cannot be imported, and why, in both languages.
+type ImportProblem struct {
+	Line   int    `json:"line"`
+	Text   string `json:"text"`
+	TextEN string `json:"text_en"`
+}
