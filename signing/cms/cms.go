@@ -1,0 +1,210 @@
+// Package cms reads, judges and writes CMS SignedData (RFC 5652, chữ ký số dạng CMS): the signature inside a PDF, a
+// detached signature, and the body of an RFC 3161 time stamp.
+//
+// Reading is bounded and never panics. A bad signature is a Result with reasons, never an error: Parse fails only on
+// bytes that are no SignedData at all. The signer is found by its identifier alone; the order of certificates means
+// nothing. Trust in the signer's certificate is judged elsewhere (package pki).
+package cms
+
+import (
+	"crypto"
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"math/big"
+	"time"
+
+	"vanthu/signing/keys"
+	"vanthu/signing/pki"
+)
+
+// ErrMalformed means that the bytes are no SignedData.
+var ErrMalformed = errors.New("cms: malformed SignedData")
+
+// ErrLimit means that the SignedData is larger, deeper or has more parts than the limits permit.
+var ErrLimit = errors.New("cms: limit exceeded")
+
+// Limits bound what Parse accepts. A zero field means its default.
+type Limits struct {
+	MaxSize         int // bytes, default 16 MiB
+	MaxDepth        int // nested ASN.1 values, default 64
+	MaxElements     int // ASN.1 values in constructed parts, default 200,000
+	MaxCertificates int // default 100
+	MaxSigners      int // default 16
+	MaxAttributes   int // signed or unsigned attributes of one signer, default 64
+}
+
+// DefaultLimits are generous for documents as agencies sign them.
+func DefaultLimits() Limits {
+	return Limits{MaxSize: 16 << 20, MaxDepth: 64, MaxElements: 200_000, MaxCertificates: 100, MaxSigners: 16, MaxAttributes: 64}
+}
+
+// Attribute is one attribute with its values in DER. Signed attributes of RFC 5652 have exactly one value.
+type Attribute struct {
+	Type   asn1.ObjectIdentifier
+	Values [][]byte
+}
+
+// SignedData is a parsed SignedData (RFC 5652 §5.1). It is read-only.
+type SignedData struct {
+	// Version as written: 1, 3, 4 or 5.
+	Version int
+	// ContentType is eContentType: id-data in documents, id-ct-TSTInfo in time stamps.
+	ContentType asn1.ObjectIdentifier
+	// Content is eContent; nil when the signature is detached (HasContent false).
+	Content    []byte
+	HasContent bool
+	// RawCertificates are the X.509 certificates in DER, in the order found; other kinds are left out.
+	RawCertificates [][]byte
+	// RawCRLs are the X.509 CRLs, RawOCSPs the OCSP responses (RFC 5940) of the crls field, in DER.
+	RawCRLs, RawOCSPs [][]byte
+	// Signers are all SignerInfos. A document's signature must have exactly one: the caller decides what to say else.
+	Signers []*SignerInfo
+
+	certificates []*x509.Certificate
+}
+
+// SignerInfo is one signer (RFC 5652 §5.3). It is read-only.
+type SignerInfo struct {
+	Version int
+	// Issuer (DER) and Serial, or SubjectKeyID, identify the signer's certificate.
+	Issuer       []byte
+	Serial       *big.Int
+	SubjectKeyID []byte
+	// DigestOID and SignatureOID are the algorithms as written.
+	DigestOID, SignatureOID asn1.ObjectIdentifier
+	// HasSignedAttributes is false when the signature covers the content directly.
+	HasSignedAttributes bool
+	SignedAttributes    []Attribute
+	UnsignedAttributes  []Attribute
+	// Signature is the signature value: what a signature time stamp covers.
+	Signature []byte
+}
+
+// Parse reads a ContentInfo with SignedData in DER, or in BER as old programs write it (indefinite lengths, octet strings
+// in pieces). Bytes after the end are an error: see ParsePadded. The result keeps no reference to der.
+func Parse(der []byte, lim Limits) (*SignedData, error) { return nil, ErrMalformed }
+
+// ParsePadded reads a SignedData at the start of data and tells how many bytes it took. The rest must be zero bytes, the
+// padding of /Contents in a PDF; anything else is an error.
+func ParsePadded(data []byte, lim Limits) (sd *SignedData, used int, err error) {
+	return nil, 0, ErrMalformed
+}
+
+// Certificates returns the embedded certificates that can be parsed, in the order found.
+func (sd *SignedData) Certificates() []*x509.Certificate { return sd.certificates }
+
+// SignerCertificate returns the embedded certificate that the signer's identifier names, or nil.
+func (sd *SignedData) SignerCertificate(si *SignerInfo) *x509.Certificate { return nil }
+
+// ContentDigest gives the digest of the signed content by an algorithm: the bytes of a PDF's ByteRange, of a detached
+// file, or the DER of an eContent. An error means that the content could not be read.
+type ContentDigest func(h crypto.Hash) ([]byte, error)
+
+// DigestOf is the ContentDigest of bytes in memory.
+func DigestOf(content []byte) ContentDigest {
+	return func(h crypto.Hash) ([]byte, error) {
+		d := h.New()
+		d.Write(content)
+		return d.Sum(nil), nil
+	}
+}
+
+// Result is the verdict on one SignerInfo: cryptography and binding, no trust.
+type Result struct {
+	// Valid is true when the content, the signed attributes and the signature value agree under the key of Signer, and
+	// the signed attributes bind that very certificate. Weak algorithms do not make it false.
+	Valid bool
+	// Intact is true when the content has the digest that was signed, whoever signed it.
+	Intact bool
+	// Signer is the certificate that the identifier names and, when Valid, whose key made the signature; or nil.
+	Signer *x509.Certificate
+	// Hash is the digest algorithm, 0 when unknown. Algorithm is like "RSA-SHA256", "RSA-PSS-SHA256", "ECDSA-SHA384" or
+	// "Ed25519"; for unknown ones the OID.
+	Hash      crypto.Hash
+	Algorithm string
+	// HasESS tells that a signing-certificate or signing-certificate-v2 attribute binds the certificate.
+	HasESS bool
+	// Reasons say why Valid is false; empty when it is true.
+	Reasons pki.Reasons
+	// Weak lists weaknesses of the algorithms (SHA-1, short keys) that a policy by date has to judge.
+	Weak pki.Reasons
+	// ReadError is the error of the ContentDigest; nothing was judged then.
+	ReadError error
+}
+
+// Verify judges one of sd.Signers. digest gives the digest of detached content; nil means the SignedData's own Content.
+// extra are further certificates among which the signer's may be (a DSS dictionary), all untrusted.
+func (sd *SignedData) Verify(si *SignerInfo, digest ContentDigest, extra ...*x509.Certificate) Result {
+	return Result{}
+}
+
+// Hash returns the digest algorithm of the signer, so that content can be hashed beforehand; 0 when it is not
+// supported.
+func (si *SignerInfo) Hash() crypto.Hash { return 0 }
+
+// SigningTime returns the claimed signing time of the signed attributes (not a proof), in UTC.
+func (si *SignerInfo) SigningTime() (time.Time, bool) { return time.Time{}, false }
+
+// MessageDigest returns the signed content digest, nil without signed attributes.
+func (si *SignerInfo) MessageDigest() []byte { return nil }
+
+// Timestamps returns the signature time-stamp tokens (RFC 3161, DER), as they stand in the unsigned attributes.
+func (si *SignerInfo) Timestamps() [][]byte { return nil }
+
+// RevocationInfo returns CRLs and OCSP responses (DER) of Adobe's adbe-revocationInfoArchival signed attribute.
+func (si *SignerInfo) RevocationInfo() (crls, ocsps [][]byte) { return nil, nil }
+
+// SignRequest says what to sign and how. Only the digest of the content is needed, so content of any size streams.
+type SignRequest struct {
+	// Key signs; for Prepare alone its Signer may be nil.
+	Key *keys.Key
+	// Hash is the digest algorithm, zero means SHA-256 (SHA-512 for Ed25519, RFC 8419). Digest is the content's.
+	Hash   crypto.Hash
+	Digest []byte
+	// ContentType is id-data when nil. Content, when not nil, is embedded as eContent (and must match Digest, which is
+	// computed when nil).
+	ContentType asn1.ObjectIdentifier
+	Content     []byte
+	// SigningTime, when set, becomes the signing-time attribute (adbe profile; PAdES has none).
+	SigningTime *time.Time
+	// OmitESS leaves out the ESS signing-certificate-v2 attribute (RFC 5035), which CAdES and PAdES require.
+	OmitESS bool
+	// PSS makes RSA keys sign by RSASSA-PSS instead of PKCS#1 v1.5.
+	PSS bool
+	// OmitCertificates embeds no certificates (RFC 3161 requests without certReq).
+	OmitCertificates bool
+	// SignedAttributes are added to content-type, message-digest and the ones above.
+	SignedAttributes []Attribute
+	// UnsignedAttributes, when set, is called with the signature value: see TimestampAttribute.
+	UnsignedAttributes func(signature []byte) ([]Attribute, error)
+	// CRLs and OCSPs (DER) are embedded in the crls field.
+	CRLs, OCSPs [][]byte
+}
+
+// Prepared is a signature waiting for its value, for keys that sign elsewhere (token, HSM, remote service).
+type Prepared struct{}
+
+// Prepare makes the signed attributes. Key.Certificate must be set.
+func Prepare(r SignRequest) (*Prepared, error) { return nil, ErrMalformed }
+
+// ToSign returns the bytes that the key must sign (the DER of the signed attributes), their digest by opts.HashFunc
+// (the bytes themselves for Ed25519), and the options for crypto.Signer.
+func (p *Prepared) ToSign() (message, digest []byte, opts crypto.SignerOpts) { return nil, nil, nil }
+
+// Complete checks the signature value against the certificate and makes the SignedData in DER. A wrong value is
+// refused with ErrSignature.
+func (p *Prepared) Complete(signature []byte) ([]byte, error) { return nil, ErrMalformed }
+
+// ErrSignature means that a signer gave a value that its certificate does not verify.
+var ErrSignature = errors.New("cms: the key does not belong to the certificate, or signed something else")
+
+// Sign makes a SignedData in DER with one signer.
+func Sign(r SignRequest) ([]byte, error) { return nil, ErrMalformed }
+
+// EstimateSize returns an upper bound of the size of what Sign makes, in bytes; unsigned is the room for the values of
+// unsigned attributes, such as a time-stamp token.
+func EstimateSize(r SignRequest, unsigned int) (int, error) { return 0, ErrMalformed }
+
+// TimestampAttribute is the signature-time-stamp unsigned attribute (RFC 3161 appendix A) of a token in DER.
+func TimestampAttribute(token []byte) Attribute { return Attribute{} }

