@@ -8,10 +8,68 @@
 package registry
 
 import (
+	"context"
 	"crypto/x509"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
 	"slices"
 	"time"
+
+	"vanthu/storage/sqldb"
 )
+
+//go:embed schema/*.sql
+var schemaFiles embed.FS
+
+// Options of New.
+type Options struct {
+	Now func() time.Time // nil = time.Now
+}
+
+// Registry answers who is who. It is safe for concurrent use.
+type Registry struct {
+	db       *sqldb.DB
+	now      func() time.Time
+	hasher   *hasher
+	limiter  *limiter
+	sessions *cache[string, Actor] // by token digest
+
+	agencies     *cache[AgencyID, Agency]
+	people       *cache[PersonID, Person]
+	keys         *cache[Owner, []byte] // encrypted PKCS#12 files
+	certificates *cache[Owner, []Certificate]
+}
+
+// New brings the registry's tables up to date and returns it.
+func New(db *sqldb.DB, opts Options) (*Registry, error) {
+	if db == nil {
+		return nil, errors.New("registry needs a database")
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	schema, err := fs.Sub(schemaFiles, "schema")
+	if err != nil {
+		return nil, fmt.Errorf("opening the registry schema: %w", err)
+	}
+	if err := db.Migrate(context.Background(), "registry", schema); err != nil {
+		return nil, fmt.Errorf("bringing the registry tables up to date: %w", err)
+	}
+	const minute, many = time.Minute, 20_000
+	return &Registry{
+		db: db, now: opts.Now,
+		hasher:       newHasher(runtime.GOMAXPROCS(0)),
+		limiter:      newLimiter(opts.Now),
+		sessions:     newCache[string, Actor](sessionCache, many, opts.Now),
+		agencies:     newCache[AgencyID, Agency](minute, many, opts.Now),
+		people:       newCache[PersonID, Person](minute, many, opts.Now),
+		keys:         newCache[Owner, []byte](minute, 1000, opts.Now),
+		certificates: newCache[Owner, []Certificate](minute, many, opts.Now),
+	}, nil
+}
 
 // AgencyID is the identification code of an agency (mã định danh cơ quan) in
 // the grammar of QĐ 20/2020/QĐ-TTg or of QCVN 102:2016; ParseAgencyID checks it.

@@ -1,0 +1,165 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"vanthu/storage/sqldb"
+)
+
+const agencyColumns = `id, legacy_code, name, symbol, place, level, mail, parent, valid_from, valid_to, channel`
+
+func scanAgency(row interface{ Scan(...any) error }) (Agency, error) {
+	var a Agency
+	var from, to int64
+	err := row.Scan(&a.ID, &a.LegacyCode, &a.Name, &a.Symbol, &a.Place, &a.Level, &a.Mail, &a.Parent, &from, &to, &a.Channel)
+	a.ValidFrom, a.ValidTo = sqldb.Time(from), sqldb.Time(to)
+	return a, err
+}
+
+func agencySearch(a Agency) string {
+	return Fold(string(a.ID) + " " + a.LegacyCode + " " + a.Name + " " + a.Symbol)
+}
+
+// insertAgencies writes many rows per statement: an import is one transaction
+// that holds up the only writer, so it has to be short.
+func insertAgencies(ctx context.Context, tx *sqldb.Tx, agencies []Agency, now time.Time) error {
+	const columns, rows = 14, 100
+	for len(agencies) > 0 {
+		chunk := agencies[:min(rows, len(agencies))]
+		agencies = agencies[len(chunk):]
+		var q strings.Builder
+		q.WriteString(`INSERT INTO registry_agency (` + agencyColumns + `, search, created, updated) VALUES `)
+		args := make([]any, 0, columns*len(chunk))
+		for i, a := range chunk {
+			if i > 0 {
+				q.WriteByte(',')
+			}
+			q.WriteByte('(')
+			for c := range columns {
+				if c > 0 {
+					q.WriteByte(',')
+				}
+				fmt.Fprintf(&q, "$%d", i*columns+c+1)
+			}
+			q.WriteByte(')')
+			args = append(args, string(a.ID), a.LegacyCode, a.Name, a.Symbol, a.Place, a.Level, a.Mail, string(a.Parent),
+				sqldb.Micros(a.ValidFrom), sqldb.Micros(a.ValidTo), a.Channel, agencySearch(a), sqldb.Micros(now), sqldb.Micros(now))
+		}
+		if _, err := tx.Exec(ctx, q.String(), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func updateAgency(ctx context.Context, tx *sqldb.Tx, a Agency, now time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE registry_agency SET legacy_code = $2, name = $3, symbol = $4, place = $5, level = $6, mail = $7,
+		parent = $8, valid_from = $9, valid_to = $10, channel = $11, search = $12, updated = $13 WHERE id = $1`,
+		string(a.ID), a.LegacyCode, a.Name, a.Symbol, a.Place, a.Level, a.Mail, string(a.Parent),
+		sqldb.Micros(a.ValidFrom), sqldb.Micros(a.ValidTo), a.Channel, agencySearch(a), sqldb.Micros(now))
+	return err
+}
+
+// selectAgency gives nil when there is none.
+func selectAgency(ctx context.Context, tx *sqldb.Tx, id AgencyID) (*Agency, error) {
+	a, err := scanAgency(tx.QueryRow(ctx, `SELECT `+agencyColumns+` FROM registry_agency WHERE id = $1`, string(id)))
+	if errors.Is(err, sql.ErrNoRows) && id != "" {
+		a, err = scanAgency(tx.QueryRow(ctx, `SELECT `+agencyColumns+` FROM registry_agency WHERE legacy_code = $1 AND legacy_code <> ''`, string(id)))
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &a, nil
+}
+
+func selectAgencies(ctx context.Context, tx *sqldb.Tx, f Filter) ([]Agency, error) {
+	q := `SELECT ` + agencyColumns + ` FROM registry_agency WHERE id > $1`
+	args := []any{string(f.After)}
+	and := func(cond string, arg any) {
+		args = append(args, arg)
+		q += fmt.Sprintf(cond, len(args))
+	}
+	if f.Query != "" {
+		and(` AND search LIKE $%d ESCAPE '!'`, LikePattern(f.Query))
+	}
+	if f.Parent != "" {
+		and(` AND parent = $%d`, string(f.Parent))
+	}
+	if f.Level != "" {
+		and(` AND level = $%d`, f.Level)
+	}
+	and(` ORDER BY id LIMIT $%d`, f.Limit)
+	return collectAgencies(ctx, tx, q, args...)
+}
+
+func collectAgencies(ctx context.Context, tx *sqldb.Tx, q string, args ...any) ([]Agency, error) {
+	rows, err := tx.Query(ctx, q, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Agency
+	for rows.Next() {
+		a, err := scanAgency(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, rows.Err()
+}
+
+func selectAllAgencies(ctx context.Context, tx *sqldb.Tx) (map[AgencyID]Agency, error) {
+	list, err := collectAgencies(ctx, tx, `SELECT `+agencyColumns+` FROM registry_agency`)
+	if err != nil {
+		return nil, err
+	}
+	m := make(map[AgencyID]Agency, len(list))
+	for _, a := range list {
+		m[a.ID] = a
+	}
+	return m, nil
+}
+
+// selectAncestors gives the agency and everything above it, nearest first; it
+// stops after maxDepth levels, so that a loop cannot hold it.
+func selectAncestors(ctx context.Context, tx *sqldb.Tx, id AgencyID) ([]AgencyID, error) {
+	return collectIDs(ctx, tx, `WITH RECURSIVE up (id, parent, depth) AS (
+			SELECT id, parent, 1 FROM registry_agency WHERE id = $1
+			UNION ALL
+			SELECT a.id, a.parent, up.depth + 1 FROM registry_agency a JOIN up ON a.id = up.parent WHERE up.depth < $2
+		) SELECT id FROM up ORDER BY depth`, string(id), maxDepth)
+}
+
+func selectSubtree(ctx context.Context, tx *sqldb.Tx, root AgencyID) ([]AgencyID, error) {
+	return collectIDs(ctx, tx, `WITH RECURSIVE down (id, depth) AS (
+			SELECT id, 1 FROM registry_agency WHERE id = $1
+			UNION ALL
+			SELECT a.id, down.depth + 1 FROM registry_agency a JOIN down ON a.parent = down.id WHERE down.depth < $2
+		) SELECT id FROM down ORDER BY id`, string(root), maxDepth)
+}
+
+func collectIDs(ctx context.Context, tx *sqldb.Tx, q string, args ...any) ([]AgencyID, error) {
+	rows, err := tx.Query(ctx, q, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []AgencyID
+	for rows.Next() {
+		var id AgencyID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	return out, rows.Err()
+}
