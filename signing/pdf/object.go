@@ -29,7 +29,8 @@ type String struct {
 // Array is a PDF array.
 type Array []Object
 
-// Dict is a PDF dictionary. Where a key stands twice in the file the first value is kept and the file gets a problem.
+// Dict is a PDF dictionary without null values. Where a key stands twice the last value counts and
+// the file gets a problem, because readers differ on which one they take.
 type Dict map[Name]Object
 
 // Ref is an indirect reference "Num Gen R".
@@ -49,7 +50,7 @@ type Stream struct {
 	Length int64
 	Raw    []byte
 
-	ref Ref // the indirect object that holds the stream, for decryption and for messages
+	ref Ref // the indirect object that holds the stream, for decryption
 }
 
 // Name returns the value of key when it is a name, else "". References are not followed.
@@ -175,6 +176,36 @@ type Entry struct {
 	Stream uint32 // number of the object stream that holds the object, 0 when none
 	Index  uint32 // position in the object stream
 }
+
+// Problem is an oddity that readers may resolve differently, so that a validator must know of it.
+type Problem struct {
+	Code   string // stable, e.g. "trailing-bytes"
+	Offset int64  // where in the file, -1 when it concerns the whole file
+	Detail string
+}
+
+// String is the code with its detail.
+func (p Problem) String() string {
+	if p.Detail == "" {
+		return p.Code
+	}
+	return p.Code + ": " + p.Detail
+}
+
+// Codes of [Problem].
+const (
+	ProblemHeader     = "header-offset"    // bytes stand before %PDF-
+	ProblemTrailing   = "trailing-bytes"   // bytes after the last revision that form none
+	ProblemBoundary   = "revision-end"     // a revision does not end with startxref, its offset and %%EOF
+	ProblemXRef       = "xref-entry"       // an entry does not point at its object
+	ProblemHybrid     = "hybrid-conflict"  // table and stream of a hybrid section disagree
+	ProblemOrder      = "revision-order"   // the cross-reference sections are not in the order of the file
+	ProblemDuplicate  = "duplicate-key"    // a dictionary has a key twice
+	ProblemLength     = "stream-length"    // /Length does not lead to endstream
+	ProblemFilter     = "damaged-stream"   // encoded data ends early or fails its checksum
+	ProblemFirstEntry = "xref-first-entry" // a table numbers its first entry 1 instead of 0
+	ProblemRepaired   = "repaired"         // the cross-references were made by scanning
+)
 
 // Field is a signature field (trường chữ ký) of the form.
 type Field struct {

@@ -1,0 +1,104 @@
+package pdf
+
+import (
+	"errors"
+	"io"
+)
+
+const (
+	pageSize = 32 << 10 // bytes of one cached page of the file
+	maxPages = 96       // cached pages, so 3 MiB of the file at most
+)
+
+// source reads a file in cached pages, so that parsing costs neither a system call a byte nor the whole file.
+type source struct {
+	r     io.ReaderAt
+	size  int64
+	stop  func() error // context check, called once a page
+	pages map[int64][]byte
+	order []int64 // page numbers in the order they came, for eviction
+	next  int     // the next of order to replace
+}
+
+// page returns page number n; the slice stays valid for its holder after eviction.
+func (s *source) page(n int64) ([]byte, error) {
+	if p, ok := s.pages[n]; ok {
+		return p, nil
+	}
+	if err := s.stop(); err != nil {
+		return nil, &Error{Kind: Stopped, Offset: n * pageSize, Msg: "reading stopped", Err: err}
+	}
+	off := n * pageSize
+	p := make([]byte, min(pageSize, s.size-off))
+	if got, err := s.r.ReadAt(p, off); err != nil && (got < len(p) || !errors.Is(err, io.EOF)) {
+		return nil, &Error{Kind: Damaged, Offset: off, Msg: "reading the file", Err: err}
+	}
+	if len(s.order) < maxPages {
+		s.order = append(s.order, n)
+	} else {
+		delete(s.pages, s.order[s.next])
+		s.order[s.next] = n
+		s.next = (s.next + 1) % maxPages
+	}
+	s.pages[n] = p
+	return p, nil
+}
+
+// slice returns n bytes from off in memory of their own; off and n must lie within the file.
+func (s *source) slice(off, n int64) ([]byte, error) {
+	if off < 0 || n < 0 || off > s.size || n > s.size-off {
+		return nil, damaged(off, "data reaches beyond the end of the file")
+	}
+	out := make([]byte, n)
+	for done := int64(0); done < n; {
+		p, err := s.page((off + done) / pageSize)
+		if err != nil {
+			return nil, err
+		}
+		done += int64(copy(out[done:], p[(off+done)%pageSize:]))
+	}
+	return out, nil
+}
+
+// lastIndex finds the last occurrence of pat that lies wholly within [lo, hi), or -1.
+func (s *source) lastIndex(pat string, lo, hi int64) (int64, error) {
+	return s.search(pat, lo, hi, true)
+}
+
+// index finds the first occurrence of pat that lies wholly within [lo, hi), or -1.
+func (s *source) index(pat string, lo, hi int64) (int64, error) {
+	return s.search(pat, lo, hi, false)
+}
+
+func (s *source) search(pat string, lo, hi int64, last bool) (int64, error) {
+	lo, hi = max(lo, 0), min(hi, s.size)
+	overlap := int64(len(pat) - 1)
+	for lo < hi {
+		from, to := lo, min(hi, lo+pageSize)
+		if last {
+			from, to = max(lo, hi-pageSize), hi
+		}
+		chunk, err := s.slice(from, to-from)
+		if err != nil {
+			return -1, err
+		}
+		if i := find(chunk, pat, last); i >= 0 {
+			return from + int64(i), nil
+		}
+		switch {
+		case last && from == lo, !last && to == hi:
+			return -1, nil
+		case last:
+			hi = from + overlap
+		default:
+			lo = to - overlap
+		}
+	}
+	return -1, nil
+}
+
+// damaged makes an error of kind Damaged.
+func damaged(off int64, msg string) *Error { return &Error{Kind: Damaged, Offset: off, Msg: msg} }
+
+// tooLarge makes an error of kind TooLarge.
+func tooLarge(off int64, msg string) *Error { return &Error{Kind: TooLarge, Offset: off, Msg: msg} }
