@@ -1,0 +1,159 @@
+// Package httpapi is the exchange's door for programs: JSON over HTTP under /api/v1, described by OpenAPI 3.1 at
+// /api/openapi.json, errors by RFC 9457, every POST repeatable with an Idempotency-Key. It holds no rule of its own:
+// a request is parsed, handed to the exchange, and the answer rendered.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/google/uuid"
+
+	"vanthu/exchange"
+	"vanthu/exchange/registry"
+	"vanthu/storage/sqldb"
+)
+
+// Config of New. Service, Registry and DB are required.
+type Config struct {
+	Service  *exchange.Service
+	Registry *registry.Registry
+	DB       *sqldb.DB // keeps the answers given under an Idempotency-Key
+	Logger   *slog.Logger
+	Now      func() time.Time // nil = time.Now
+	MaxBody  int64            // bytes of one request; 0 = 64 MiB
+}
+
+// defaultMaxBody bounds a request where the configuration does not.
+const defaultMaxBody = 64 << 20
+
+// maxJSON bounds the body of every call but an upload.
+const maxJSON = 2 << 20
+
+// api joins what the handlers need.
+type api struct {
+	service  *exchange.Service
+	registry *registry.Registry
+	keep     *kept
+	log      *slog.Logger
+	maxBody  int64
+}
+
+// New returns the handler of /api/. It brings the table of idempotency keys up to date.
+func New(cfg Config) (http.Handler, error) {
+	if cfg.Service == nil || cfg.Registry == nil || cfg.DB == nil {
+		return nil, errors.New("the API needs the exchange, the registry and a database")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = defaultMaxBody
+	}
+	keep, err := openKept(cfg.DB, cfg.Now)
+	if err != nil {
+		return nil, err
+	}
+	a := &api{service: cfg.Service, registry: cfg.Registry, keep: keep, log: cfg.Logger, maxBody: cfg.MaxBody}
+	mux := http.NewServeMux()
+	a.routes(mux)
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, r, problemOf(a.log, r.Context(), registry.NewError(exchange.KindNotFound, "Không có địa chỉ này trong API.", "There is no such address in the API.")))
+	})
+	return a.outer(a.idempotent(mux)), nil
+}
+
+// routes describes every call; the description and the behaviour are one.
+func (a *api) routes(mux *http.ServeMux) huma.API {
+	config := huma.DefaultConfig("vanthu", "1")
+	config.Info.Description = "Văn thư: ký, cấp số, gửi, nhận, lưu trữ văn bản. / The registry office: sign, number, send, receive and archive documents."
+	config.OpenAPIPath = "/api/openapi"
+	config.DocsPath = ""
+	config.SchemasPath = "/api/schemas"
+	config.CreateHooks = nil
+	config.Transformers = []huma.Transformer{localiseProblem}
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
+	described := humago.New(mux, config)
+	described.UseMiddleware(a.authenticate(described))
+	a.describeSessions(described)
+	a.describeRegistry(described)
+	a.describeDocuments(described)
+	a.describeIncoming(described)
+	a.describeReports(described)
+	return described
+}
+
+type contextKey int
+
+const (
+	actorKey contextKey = iota
+	requestIDKey
+	tokenKey
+)
+
+// actorOf returns who asks; only calls behind authenticate reach it.
+func actorOf(ctx context.Context) registry.Actor {
+	actor, _ := ctx.Value(actorKey).(registry.Actor)
+	return actor
+}
+
+// outer bounds, names and logs each request, and keeps a panic from ending the process.
+func (a *api) outer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		id := uuid.NewString()
+		r = r.WithContext(context.WithValue(r.Context(), requestIDKey, id))
+		r.Body = http.MaxBytesReader(w, r.Body, a.maxBody)
+		header := w.Header()
+		header.Set("X-Request-Id", id)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Cache-Control", "no-store")
+		recorder := &statusRecorder{ResponseWriter: w}
+		defer func() {
+			if cause := recover(); cause != nil {
+				if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+					panic(cause)
+				}
+				a.log.ErrorContext(r.Context(), "request failed", slog.String("request", id), slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
+				if recorder.status == 0 {
+					writeProblem(recorder, r, internalProblem(r.Context()))
+				}
+			}
+			a.log.InfoContext(r.Context(), "api", slog.String("request", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+				slog.Int("status", recorder.status), slog.Duration("took", time.Since(began)))
+		}()
+		next.ServeHTTP(recorder, r)
+	})
+}
+
+// statusRecorder remembers the status for the log.
+type statusRecorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (s *statusRecorder) WriteHeader(status int) {
+	if s.status == 0 {
+		s.status = status
+	}
+	s.ResponseWriter.WriteHeader(status)
+}
+
+func (s *statusRecorder) Write(data []byte) (int, error) {
+	if s.status == 0 {
+		s.status = http.StatusOK
+	}
+	return s.ResponseWriter.Write(data)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (s *statusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }
