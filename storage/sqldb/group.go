@@ -25,8 +25,7 @@ const (
 // releases the savepoint or rolls back to it; after the last caller it commits
 // (the fsync), runs the AfterCommit functions in order, and answers everyone.
 type group struct {
-	pool  *sql.DB
-	stmts *statements
+	pool *sql.DB
 
 	mu      sync.Mutex
 	waiting []*request
@@ -55,12 +54,7 @@ type request struct {
 }
 
 func newGroup(pool *sql.DB) *group {
-	g := &group{
-		pool:  pool,
-		stmts: newStatements(pool),
-		wake:  make(chan struct{}, 1),
-		done:  make(chan struct{}),
-	}
+	g := &group{pool: pool, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go g.loop()
 	return g
 }
@@ -144,7 +138,6 @@ func (g *group) stop(err error) {
 func (g *group) close() {
 	g.stop(ErrClosed)
 	<-g.done
-	g.stmts.close()
 }
 
 func (g *group) loop() {
@@ -201,20 +194,17 @@ func answerAll(requests []*request, err error) {
 
 // batch is one transaction and the callers whose work is in it.
 type batch struct {
-	tx    *sql.Tx
-	stmts *statements
-	bound map[string]*sql.Stmt
-	kept  []*request
+	tx   *sql.Tx
+	kept []*request
 }
 
 func (g *group) serve(requests []*request) {
-	g.stmts.prepare()
 	sqlTx, err := g.pool.BeginTx(context.Background(), nil)
 	if err != nil {
 		answerAll(requests, fmt.Errorf("beginning an update: %w", err))
 		return
 	}
-	b := &batch{tx: sqlTx, stmts: g.stmts, bound: make(map[string]*sql.Stmt)}
+	b := &batch{tx: sqlTx}
 	began := time.Now()
 	for i, r := range requests {
 		if i > 0 && time.Since(began) > batchDuration {
@@ -282,7 +272,7 @@ func (b *batch) work(r *request) error {
 		r.answer <- err
 		return err
 	}
-	r.tx = &Tx{sql: b.tx, engine: SQLite, batch: b}
+	r.tx = &Tx{sql: b.tx, engine: SQLite, grouped: true}
 	r.turn <- r.tx
 	err := <-r.ran
 	r.tx.finish()
@@ -302,26 +292,6 @@ func (b *batch) work(r *request) error {
 }
 
 func (b *batch) exec(query string) error {
-	var err error
-	if stmt := b.statement(query); stmt != nil {
-		_, err = stmt.ExecContext(context.Background())
-	} else {
-		_, err = b.tx.ExecContext(context.Background(), query)
-	}
+	_, err := b.tx.ExecContext(context.Background(), query)
 	return err
-}
-
-// statement gives the prepared form of query in this transaction, nil while
-// there is none.
-func (b *batch) statement(query string) *sql.Stmt {
-	if stmt, ok := b.bound[query]; ok {
-		return stmt
-	}
-	prepared := b.stmts.get(query)
-	if prepared == nil {
-		return nil
-	}
-	stmt := b.tx.StmtContext(context.Background(), prepared)
-	b.bound[query] = stmt
-	return stmt
 }

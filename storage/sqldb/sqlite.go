@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite"
 )
 
 // Milliseconds to wait for a lock that another process holds (a backup, the
@@ -53,10 +53,11 @@ func OpenSQLite(ctx context.Context, path string) (*DB, error) {
 func openPool(ctx context.Context, path string, conns int, options url.Values) (*sql.DB, error) {
 	// A file: URI, escaped, so that any character may stand in the path.
 	dsn := "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?" + options.Encode()
-	pool, err := sql.Open("sqlite", dsn)
+	connector, err := sqlite.NewConnector(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
+	pool := sql.OpenDB(cachingConnector{connector})
 	pool.SetMaxOpenConns(conns)
 	pool.SetMaxIdleConns(conns)
 	if err := pool.PingContext(ctx); err != nil {

@@ -14,7 +14,7 @@ import (
 type Tx struct {
 	sql      *sql.Tx
 	engine   Engine
-	batch    *batch // SQLite Update only: shares prepared statements
+	grouped  bool // shares its transaction with other callers
 	after    []func()
 	failure  error // the first failed statement: the transaction is doomed
 	finished atomic.Bool
@@ -36,15 +36,7 @@ func (tx *Tx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
 // Exec runs a statement that gives no rows.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	ctx = tx.statementContext(ctx)
-	var (
-		res sql.Result
-		err error
-	)
-	if stmt := tx.prepared(query); stmt != nil {
-		res, err = stmt.ExecContext(ctx, args...)
-	} else {
-		res, err = tx.sql.ExecContext(ctx, query, args...)
-	}
+	res, err := tx.sql.ExecContext(ctx, query, args...)
 	if err != nil {
 		return nil, tx.doom(err)
 	}
@@ -54,15 +46,7 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, 
 // Query runs a statement that gives rows. The caller closes them.
 func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	ctx = tx.statementContext(ctx)
-	var (
-		rows *sql.Rows
-		err  error
-	)
-	if stmt := tx.prepared(query); stmt != nil {
-		rows, err = stmt.QueryContext(ctx, args...)
-	} else {
-		rows, err = tx.sql.QueryContext(ctx, query, args...)
-	}
+	rows, err := tx.sql.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, tx.doom(err)
 	}
@@ -73,23 +57,11 @@ func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, 
 // sql.ErrNoRows when there is none, which dooms nothing.
 func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
 	ctx = tx.statementContext(ctx)
-	var row *sql.Row
-	if stmt := tx.prepared(query); stmt != nil {
-		row = stmt.QueryRowContext(ctx, args...)
-	} else {
-		row = tx.sql.QueryRowContext(ctx, query, args...)
-	}
+	row := tx.sql.QueryRowContext(ctx, query, args...)
 	if err := row.Err(); err != nil {
 		_ = tx.doom(err) // Scan hands the error to the caller
 	}
 	return row
-}
-
-func (tx *Tx) prepared(query string) *sql.Stmt {
-	if tx.batch == nil || tx.failure != nil {
-		return nil
-	}
-	return tx.batch.statement(query)
 }
 
 func (tx *Tx) doom(err error) error {
@@ -111,7 +83,7 @@ func (tx *Tx) statementContext(ctx context.Context) context.Context {
 		return failed{errFinished}
 	case tx.failure != nil:
 		return failed{tx.failure}
-	case tx.batch == nil:
+	case !tx.grouped:
 		return ctx
 	case ctx.Err() != nil:
 		return failed{ctx.Err()}
