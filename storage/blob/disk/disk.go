@@ -1,8 +1,8 @@
 // Package disk keeps blobs as files in a folder.
 //
 // A blob of digest aabbcc… is the file aa/bb/aabbcc…, mode 0440. Bytes are
-// written to a file in tmp/, flushed, and only then given their name by a hard
-// link, which the file system does for one writer only; last the folder is
+// written to a file in tmp/, flushed, and only then given their name by a rename
+// that the file system does for one writer only; last the folder is
 // flushed. A crash therefore leaves either the whole blob or a file in tmp/,
 // and the next Open empties tmp/.
 package disk
@@ -144,6 +144,9 @@ func (s *Store) Strays(ctx context.Context, yield func(path string) error) error
 
 func (s *Store) walk(ctx context.Context, yield func(blob.Ref) error, stray func(string) error) error {
 	return filepath.WalkDir(s.dir, func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && path == s.dir {
+			return nil // opened for reading before anything was written
+		}
 		if err != nil {
 			return fmt.Errorf("listing blobs: %w", err)
 		}

@@ -95,66 +95,68 @@ func (f *flusher) run(dir string, own *flushRun) {
 // own name is known to be durable.
 type shard struct {
 	mu    sync.Mutex
-	ready bool
+	ready bool // what was in aa/ when this process first came there is in known
 	known [256]bool
 }
 
-// folder makes aa/bb/ durably and returns its path. Each folder costs one flush
-// of its parent in the life of a process, and none if it was there before.
-func (s *Store) folder(d string) (string, error) {
-	a, b := d[:2], d[2:4]
-	ai, bi := hexByte(a), hexByte(b)
-	parent := filepath.Join(s.dir, a)
-	dir := filepath.Join(parent, b)
-	sh := &s.shards[ai]
+// isKnown says whether the folder of a digest is there, durably.
+func (s *Store) isKnown(d string) bool {
+	sh := &s.shards[hexByte(d[:2])]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.known[bi] {
-		return dir, nil
-	}
-	if !sh.ready {
-		if err := s.openShard(sh, parent); err != nil {
-			return "", err
-		}
-	}
-	if sh.known[bi] {
-		return dir, nil
-	}
-	if err := os.Mkdir(dir, folderMode); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", full(fmt.Errorf("making blob folder: %w", err))
-	}
-	if err := s.flusher.Flush(parent); err != nil {
-		return "", full(err)
-	}
-	sh.known[bi] = true
-	return dir, nil
+	return sh.known[hexByte(d[2:4])]
 }
 
-// openShard makes aa/ durable, together with the folders already in it.
-func (s *Store) openShard(sh *shard, parent string) error {
-	if err := os.Mkdir(parent, folderMode); err != nil && !errors.Is(err, fs.ErrExist) {
-		return full(fmt.Errorf("making blob folder: %w", err))
+// makeFolder makes aa/bb/ for a digest. It is called before the blob's file is
+// flushed, so that file systems with a journal write both in one go.
+func (s *Store) makeFolder(d string) error {
+	if s.isKnown(d) {
+		return nil
 	}
-	if err := s.flusher.Flush(s.dir); err != nil {
-		return full(err)
-	}
-	entries, err := os.ReadDir(parent)
-	if err != nil {
-		return fmt.Errorf("listing blob folder: %w", err)
-	}
-	if len(entries) > 0 {
-		if err := s.flusher.Flush(parent); err != nil {
-			return full(err)
+	parent := filepath.Join(s.dir, d[:2])
+	for _, dir := range []string{parent, filepath.Join(parent, d[2:4])} {
+		if err := os.Mkdir(dir, folderMode); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("making blob folder: %w", err)
 		}
 	}
-	for _, e := range entries {
-		if e.IsDir() && len(e.Name()) == 2 {
-			if v, err := strconv.ParseUint(e.Name(), 16, 8); err == nil {
-				sh.known[v] = true
+	return nil
+}
+
+// settleFolder makes the name of aa/bb/ durable. Each folder costs one flush of
+// its parent in the life of a process, and none if it was there before.
+func (s *Store) settleFolder(d string) error {
+	if s.isKnown(d) {
+		return nil
+	}
+	parent := filepath.Join(s.dir, d[:2])
+	sh := &s.shards[hexByte(d[:2])]
+	sh.mu.Lock()
+	ready := sh.ready
+	sh.mu.Unlock()
+	found := []int{hexByte(d[2:4])}
+	if !ready {
+		entries, err := os.ReadDir(parent)
+		if err != nil {
+			return fmt.Errorf("listing blob folder: %w", err)
+		}
+		for _, e := range entries {
+			if v, err := strconv.ParseUint(e.Name(), 16, 8); err == nil && e.IsDir() {
+				found = append(found, int(v))
 			}
 		}
+		if err := s.flusher.Flush(s.dir); err != nil {
+			return err
+		}
 	}
+	if err := s.flusher.Flush(parent); err != nil {
+		return err
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
 	sh.ready = true
+	for _, b := range found {
+		sh.known[b] = true
+	}
 	return nil
 }
 

@@ -74,6 +74,9 @@ func (s *Store) putLarge(r io.Reader) (blob.Ref, error) {
 // finish gives a written file its name, or removes it. err is that of writing.
 func (s *Store) finish(f *os.File, ref blob.Ref, err error) error {
 	if err == nil {
+		err = s.makeFolder(string(ref.Digest))
+	}
+	if err == nil {
 		err = f.Chmod(blobMode)
 	}
 	if err == nil {
@@ -83,46 +86,43 @@ func (s *Store) finish(f *os.File, ref blob.Ref, err error) error {
 	if err == nil {
 		err = s.name(f.Name(), ref)
 	}
-	if rm := os.Remove(f.Name()); rm != nil && !errors.Is(rm, fs.ErrNotExist) {
-		err = errors.Join(err, rm)
-	}
 	if err != nil {
+		if rm := os.Remove(f.Name()); rm != nil && !errors.Is(rm, fs.ErrNotExist) {
+			err = errors.Join(err, rm)
+		}
 		return full(fmt.Errorf("storing blob: %w", err))
 	}
 	return nil
 }
 
-// name links the finished file tmp to its place.
+// name gives the finished file tmp its place, or removes it when another writer
+// was first with the same bytes.
 func (s *Store) name(tmp string, ref blob.Ref) error {
-	dir, err := s.folder(string(ref.Digest))
-	if err != nil {
+	if err := s.settleFolder(string(ref.Digest)); err != nil {
 		return err
 	}
 	path := s.path(ref.Digest)
-	err = os.Link(tmp, path)
+	err := renameOnce(tmp, path)
 	switch {
-	case err == nil:
 	case errors.Is(err, fs.ErrExist) && s.whole(ref):
-		// Someone was first with the same bytes.
+		err = os.Remove(tmp)
 	case errors.Is(err, fs.ErrExist):
 		// What is there cannot be the blob: put the right bytes in its place.
-		if err := os.Rename(tmp, path); err != nil {
-			return err
-		}
-	default:
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
 		return err
 	}
-	return s.flusher.Flush(dir)
+	return s.flusher.Flush(filepath.Dir(path))
 }
 
 // settle makes the name of a blob that is already there durable: another writer
 // may have given it, and not be finished.
 func (s *Store) settle(ref blob.Ref) error {
-	dir, err := s.folder(string(ref.Digest))
-	if err != nil {
-		return err
+	if err := s.settleFolder(string(ref.Digest)); err != nil {
+		return full(err)
 	}
-	return s.flusher.Flush(dir)
+	return full(s.flusher.Flush(filepath.Dir(s.path(ref.Digest))))
 }
 
 // whole says whether a file of the blob's size has its name. Content is checked
@@ -154,4 +154,12 @@ func (c ctxReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.r.Read(p)
+}
+
+// linkOnce is renameOnce by two names: of several writers one makes the link.
+func linkOnce(from, to string) error {
+	if err := os.Link(from, to); err != nil {
+		return err
+	}
+	return os.Remove(from)
 }
