@@ -7,11 +7,9 @@ package pki
 
 import (
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
 	"strings"
-	"time"
 )
 
 // Trust is what the operator trusts: nothing that comes with a document ever changes it. It is read-only after it has
@@ -99,76 +97,6 @@ const (
 	UsageCRL
 )
 
-// ChainResult is the verdict on one certificate.
-type ChainResult struct {
-	// Trusted is true when a chain ends in an anchor and every check held at the given time.
-	Trusted bool
-	// Chain is the best path found, leaf first; it ends in the anchor when Anchored. It has at least the leaf.
-	Chain []*x509.Certificate
-	// Anchored tells that the path ends in an anchor, whatever else is wrong with it.
-	Anchored bool
-	// Reasons say why Trusted is false; empty when it is true.
-	Reasons Reasons
-}
-
-// BuildChain looks for a path from leaf through pool and trust.Intermediates to an anchor (trust.Roots; for
-// UsageTimestamping trust.TimestampRoots) and judges it at the given time by RFC 5280 §6.1: signatures, names,
-// validity, authority and path length, key usage, name constraints, policies, critical extensions, and the strength of
-// algorithms. Of several paths it reports the first without a fault, else the one that went furthest. The order of pool does
-// not matter; at most 8 certificates in a path and 100 signatures in a search are examined.
-// Revocation is judged separately: see CheckRevocation.
-func BuildChain(leaf *x509.Certificate, pool []*x509.Certificate, trust *Trust, at time.Time, usage Usage) ChainResult {
-	return ChainResult{Chain: []*x509.Certificate{leaf}, Reasons: Reasons{{Code: CodeNoChain, Sub: NoCertificateChain}}}
-}
-
-// Status is what revocation data says about a certificate (trạng thái thu hồi).
-type Status string
-
-// The three answers of CheckRevocation.
-const (
-	StatusGood    Status = "good"
-	StatusRevoked Status = "revoked"
-	StatusUnknown Status = "unknown"
-)
-
-// Evidence is revocation data from a document, a DSS dictionary or the operator (DER, untrusted).
-type Evidence struct {
-	CRLs, OCSPs [][]byte
-}
-
-// Revocation is the verdict on the revocation of one certificate.
-type Revocation struct {
-	Status Status
-	// At is when the certificate was revoked, ReasonCode why (RFC 5280 §5.3.1); both only for StatusRevoked.
-	At         time.Time
-	ReasonCode int
-	// Source is "crl" or "ocsp"; ThisUpdate, NextUpdate (may be zero) and ProducedAt are those of the data used.
-	Source                             string
-	ThisUpdate, NextUpdate, ProducedAt time.Time
-	// Reasons say why the status is revoked or unknown.
-	Reasons Reasons
-}
-
-// RevocationOptions say when and with whose help revocation is judged.
-type RevocationOptions struct {
-	// At is the time for which the status is wanted: the proven signing time, or now.
-	At time.Time
-	// Now is the time of judging; data that claims to be newer is refused. Zero means At.
-	Now time.Time
-	// Pool may hold certificates of CRL issuers and OCSP responders (untrusted).
-	Pool []*x509.Certificate
-	// Trust anchors separately certified CRL issuers.
-	Trust *Trust
-}
-
-// CheckRevocation judges whether cert, issued by issuer, was revoked. Data counts only when its signature, issuer, scope
-// and times hold: signed by the issuer itself, by another certificate of the same authority that chains to an anchor
-// (CRL), or by a responder that the issuer certified for OCSP; no delta or indirect CRLs; thisUpdate not after Now; and
-// either issued at or after At, or still fresh at At (nextUpdate). A revocation found anywhere wins over "good".
-func CheckRevocation(cert, issuer *x509.Certificate, ev Evidence, o RevocationOptions) Revocation {
-	return Revocation{Status: StatusUnknown, Reasons: Reasons{{Code: CodeNoRevocation, Sub: TryLater}}}
-}
-
 // isAnchor is the rule of LoadTrust.
 func isAnchor(c *x509.Certificate, all []*x509.Certificate) bool {
 	if string(c.RawIssuer) == string(c.RawSubject) {
@@ -180,9 +108,4 @@ func isAnchor(c *x509.Certificate, all []*x509.Certificate) bool {
 		}
 	}
 	return c.IsCA
-}
-
-// oidDocumentSigning is id-kp-documentSigning (RFC 9336).
-func oidDocumentSigning() asn1.ObjectIdentifier {
-	return asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 36}
 }
