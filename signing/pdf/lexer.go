@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"bytes"
+	"reflect"
 	"strconv"
 )
 
@@ -17,7 +18,7 @@ type lexer struct {
 	memory int64 // what this lexer may still allocate, estimated
 	err    error // an I/O error or a stop; sticky, ends the input
 
-	onDuplicate func(key Name, at int64) // told of keys that stand twice in a dictionary
+	onDuplicate func(key Name, at int64) // told of keys that stand twice in a dictionary with different values
 }
 
 const eof = -1
@@ -457,7 +458,7 @@ func (l *lexer) dict(depth int) (Object, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, twice := d[key]; twice && l.onDuplicate != nil {
+		if old, twice := d[key]; twice && l.onDuplicate != nil && !reflect.DeepEqual(old, o) {
 			l.onDuplicate(key, at)
 		}
 		if o == nil {
