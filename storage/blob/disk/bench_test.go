@@ -21,9 +21,24 @@ func content(buf []byte, n uint64) []byte {
 	return buf
 }
 
-// BenchmarkPut stores documents of 200 KiB, durably, by 1, 8 and 32 writers.
+// BenchmarkPut stores documents of 200 KiB, durably, by 1, 8 and 32 writers, in
+// a store that has all its folders, as one does after some 100,000 blobs.
 func BenchmarkPut(b *testing.B) {
-	s := open(b, b.TempDir())
+	dir := b.TempDir()
+	for i := range 1 << 16 {
+		if err := os.MkdirAll(filepath.Join(dir, fmt.Sprintf("%02x", i>>8), fmt.Sprintf("%02x", i&255)), folderMode); err != nil {
+			b.Fatal(err)
+		}
+	}
+	benchPut(b, dir)
+}
+
+// BenchmarkPutNew is BenchmarkPut in a new store, where most blobs need a new
+// folder.
+func BenchmarkPutNew(b *testing.B) { benchPut(b, b.TempDir()) }
+
+func benchPut(b *testing.B, dir string) {
+	s := open(b, dir)
 	writers(b, func(buf []byte, n uint64) error {
 		_, err := blob.PutBytes(b.Context(), s, content(buf, n))
 		return err
