@@ -1,0 +1,126 @@
+package console
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"vanthu/exchange"
+	"vanthu/exchange/registry"
+)
+
+// bookYear is the year of a register page: this one when none is asked for.
+func (v *visit) bookYear() int {
+	if y := yearOf(v.r.URL.Query().Get("year")); y > 0 {
+		return y
+	}
+	return v.srv.cfg.Now().In(hanoi).Year()
+}
+
+func (v *visit) book(kind string, year int, columns []string, rows []registerRow) error {
+	title := v.say("register."+kind+".title", strconv.Itoa(year))
+	body := registerBody{Title: title, Years: v.yearOptions(year, false), Rows: rows,
+		Lead: v.say("register.lead", v.agencyName(v.actor.Agency), v.num(len(rows)))}
+	for _, c := range columns {
+		body.Columns = append(body.Columns, v.say("book."+c))
+	}
+	return v.show(http.StatusOK, "register", title, body)
+}
+
+// outgoingRegister is the sổ đăng ký văn bản đi with its ten columns (NĐ 30/2020 Phụ lục IV).
+func (s *server) outgoingRegister(v *visit) error {
+	year := v.bookYear()
+	entries, err := s.cfg.Service.OutgoingRegister(v.ctx(), v.actor, year)
+	if err != nil {
+		return err
+	}
+	rows := make([]registerRow, 0, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		note, copies := e.Note, ""
+		if e.Cancelled {
+			note = v.say("book.cancelled", e.Note)
+		}
+		if e.Copies > 0 {
+			copies = v.num(e.Copies)
+		}
+		rows = append(rows, registerRow{Cancelled: e.Cancelled, Cells: cells(registerCell{e.Code, documentURL(e.Document)},
+			day(e.Issued), e.Title, e.Signer, strings.Join(v.names(e.Recipients), "; "), e.KeptBy, copies, day(e.Sent), e.SignedFor, note)})
+	}
+	return v.book("outgoing", year, []string{"code", "date", "title", "signer", "to", "kept", "copies", "sent", "signed", "note"}, rows)
+}
+
+// incomingRegister is the sổ đăng ký văn bản đến with its ten columns (NĐ 30/2020 Phụ lục IV).
+func (s *server) incomingRegister(v *visit) error {
+	year := v.bookYear()
+	entries, err := s.cfg.Service.IncomingRegister(v.ctx(), v.actor, year)
+	if err != nil {
+		return err
+	}
+	rows := make([]registerRow, 0, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		rows = append(rows, registerRow{Cells: cells(registerCell{twoDigits(e.ArrivalNumber), incomingURL(e.Incoming)},
+			day(e.Arrived), e.Author, e.Code, day(e.Issued), e.Title, e.Handler, day(e.Forwarded), e.SignedFor, e.Note)})
+	}
+	return v.book("incoming", year, []string{"arrival", "arrived", "author", "code", "docdate", "title", "handler", "forwarded", "signed", "note"}, rows)
+}
+
+// names shows agencies by name; what is not a known code is shown as it is.
+func (v *visit) names(ids []string) []string {
+	names := make([]string, 0, len(ids))
+	for _, id := range ids {
+		names = append(names, v.agencyName(registry.AgencyID(id)))
+	}
+	return names
+}
+
+func cells(first registerCell, others ...string) []registerCell {
+	all := []registerCell{first}
+	for _, o := range others {
+		all = append(all, registerCell{Text: o})
+	}
+	return all
+}
+
+// rate is the electronic exchange rate of a period.
+func (s *server) rate(v *visit) error {
+	from, to := v.period()
+	stats, err := s.cfg.Service.Stats(v.ctx(), v.actor, from, to.AddDate(0, 0, 1))
+	if err != nil {
+		return err
+	}
+	body := rateBody{From: from.Format("2006-01-02"), To: to.Format("2006-01-02"), Population: stats.Population,
+		Rate: v.percent(stats.Rate), Sentence: v.say("rate.sentence", v.num(stats.Electronic), v.num(stats.Population), day(from), day(to))}
+	body.Facts = []fact{{v.say("rate.deliveries"), v.num(stats.Deliveries)}, {v.say("rate.arrived"), v.num(stats.Arrived)},
+		{v.say("rate.registered"), v.num(stats.Registered)}, {v.say("rate.completed"), v.num(stats.Completed)},
+		{v.say("rate.refused"), v.num(stats.Refused)}, {v.say("rate.excluded"), v.num(stats.Excluded + stats.Cancelled)},
+		{v.say("rate.deliveryrate"), v.percent(stats.DeliveryRate)}}
+	body.Bars, body.Height = v.bars(stats.ByAgency)
+	for i := range stats.Missing {
+		m := &stats.Missing[i]
+		text := m.Text
+		if v.lang == "en" && m.TextEN != "" {
+			text = m.TextEN
+		}
+		body.Causes = append(body.Causes, rateCause{Cause: text, Count: v.say("rate.of."+m.Of, v.num(m.Count)),
+			Owner: v.sayOr("role."+m.Owner, m.Owner), Next: v.sayOr("cause."+m.Cause, "")})
+	}
+	return v.show(http.StatusOK, "rate", v.say("nav.rate"), body)
+}
+
+// bars draws each agency's share on a scale from 0 to 100%; beyond 40 agencies only the table could be read.
+func (v *visit) bars(by []exchange.AgencyCounts) ([]rateBar, int) {
+	const rowHeight, fullWidth, labelLetters = 30, 480, 40
+	bars := make([]rateBar, 0, len(by))
+	for i := range by {
+		a := &by[i]
+		label := []rune(a.Name)
+		if len(label) > labelLetters {
+			label = append(label[:labelLetters-1], '…')
+		}
+		bars = append(bars, rateBar{Label: string(label), Name: a.Name, Rate: v.percent(a.Rate), Population: v.num(a.Population),
+			Electronic: v.num(a.Electronic), Y: i*rowHeight + 4, TextY: i*rowHeight + 17, Width: int(a.Rate*fullWidth + 0.5), Low: a.Rate < 1})
+	}
+	return bars, len(bars)*rowHeight + 6
+}

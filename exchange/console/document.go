@@ -1,0 +1,242 @@
+package console
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/text/unicode/norm"
+
+	"vanthu/exchange"
+	"vanthu/exchange/registry"
+)
+
+func (v *visit) documentID() exchange.DocumentID { return exchange.DocumentID(v.r.PathValue("id")) }
+
+func (s *server) documentPage(v *visit) error { return v.document(v.documentID(), nil) }
+
+// document shows an outgoing document, with the problem an act on it met.
+func (v *visit) document(id exchange.DocumentID, problem error) error {
+	svc := v.srv.cfg.Service
+	d, err := svc.Document(v.ctx(), v.actor, id)
+	if err != nil {
+		return err
+	}
+	report, err := svc.Report(v.ctx(), v.actor, id)
+	if err != nil && exchange.KindOf(err) != exchange.KindNotFound {
+		return err
+	}
+	receipts, err := svc.Receipts(v.ctx(), v.actor, id)
+	if err != nil {
+		return err
+	}
+	deliveries, live, err := v.deliveryRows(id, receipts)
+	if err != nil {
+		return err
+	}
+	events, err := svc.Timeline(v.ctx(), v.actor, id)
+	if err != nil {
+		return err
+	}
+	body := documentBody{URL: documentURL(id), PDF: documentURL(id) + "/pdf", Subject: d.Subject, Code: v.code(d),
+		Type: v.typeName(d.Type), Priority: v.priority(d.Priority), State: v.stateChip(d.State),
+		Verdict: v.verdictView(report), Live: live, Deliveries: deliveries, Facts: v.documentFacts(d),
+		Events: v.eventRows(events), Actions: v.documentActions(d)}
+	if step := stepOf(d); step != "" {
+		body.Steps = v.steps(step)
+	}
+	return v.showWith("document", d.Subject, body, problem)
+}
+
+func (v *visit) documentFacts(d *exchange.Document) []fact {
+	signer := d.SignerName
+	if d.SignerPosition != "" {
+		signer = d.Competence + " " + d.SignerPosition + ": " + signer
+	}
+	archived := ""
+	if !d.Archived.IsZero() {
+		archived = moment(d.Archived)
+	}
+	return facts(fact{v.say("fact.code"), v.code(d)}, fact{v.say("fact.type"), v.typeName(d.Type)},
+		fact{v.say("fact.issued"), day(d.Issued)}, fact{v.say("fact.place"), d.Place},
+		fact{v.say("fact.signer"), strings.TrimSpace(signer)}, fact{v.say("fact.priority"), v.say("priority." + strconv.Itoa(int(d.Priority)))},
+		fact{v.say("fact.due"), day(d.Due)}, fact{v.say("fact.created"), moment(d.Created)}, fact{v.say("fact.sent"), moment(d.Sent)},
+		fact{v.say("fact.archived"), archived}, fact{v.say("fact.size"), v.bytes(d.PDF.Size)}, fact{v.say("fact.digest"), string(d.PDF.Digest)})
+}
+
+// deliveryRows are the recipients with their receipts; live tells that one can still move by itself.
+func (v *visit) deliveryRows(id exchange.DocumentID, receipts []exchange.Receipt) (rows []deliveryRow, live bool, err error) {
+	deliveries, err := v.srv.cfg.Service.Deliveries(v.ctx(), v.actor, id)
+	if err != nil {
+		return nil, false, err
+	}
+	for i := range deliveries {
+		d := &deliveries[i]
+		row := deliveryRow{Name: v.agencyName(d.Recipient), Recipient: string(d.Recipient), Channel: v.channelChip(d.Channel).Label,
+			Status: v.deliveryChip(d), Trouble: v.trouble(d), Updated: d.Updated}
+		if d.ArrivalNumber > 0 {
+			row.Arrival = v.say("arrival.number", strconv.Itoa(d.ArrivalNumber))
+		}
+		for _, r := range receipts {
+			if r.From == d.Recipient {
+				row.Receipts = append(row.Receipts, receiptRow{URL: documentURL(id) + "/receipts/" + r.ID,
+					Label: v.statusChip(r.Status).Label, At: r.At})
+			}
+		}
+		if d.Status != exchange.StatusFinished && d.Status != exchange.StatusRefused {
+			live = true
+		}
+		rows = append(rows, row)
+	}
+	return rows, live, nil
+}
+
+// documentActions offers what the state waits for to those whose role does it; the service decides again.
+func (v *visit) documentActions(d *exchange.Document) []action {
+	url := documentURL(d.ID)
+	sign := func(step string) action {
+		return action{Key: step, URL: url + "/sign", Primary: true, Passphrase: true, Hidden: []fact{{"step", step}},
+			Label: v.say("act." + step), Hint: v.say("act." + step + ".hint"), Button: v.say("act." + step + ".button")}
+	}
+	wait := func(key string) action {
+		return action{Key: key, Primary: true, Wait: true, Label: v.say("act.wait." + key), Hint: v.say("act.wait.hint")}
+	}
+	clerk, leader := v.actor.Has(registry.RoleClerk), v.actor.Has(registry.RoleLeader)
+	var acts []action
+	switch step := stepOf(d); {
+	case step == "initial" && (v.actor.Has(registry.RoleOfficer) || leader):
+		acts = append(acts, sign("initial"))
+	case step == "initial":
+		acts = append(acts, wait("initial"))
+	case step == "approve" && leader:
+		acts = append(acts, sign("approve"))
+	case step == "approve":
+		acts = append(acts, wait("approve"))
+	case step != "" && !clerk:
+		acts = append(acts, wait("clerk"))
+	case step == "number":
+		acts = append(acts, action{Key: "number", URL: url + "/number", Primary: true, Label: v.say("act.number"),
+			Hint:   v.say("act.number.hint", strconv.Itoa(v.srv.cfg.Now().In(hanoi).Year())),
+			Button: v.say("act.number.button")})
+	case step == "seal":
+		acts = append(acts, sign("seal"))
+	case step == "send":
+		acts = append(acts, action{Key: "send", URL: url + "/send", Primary: true, Link: true, Label: v.say("act.send"),
+			Hint: v.say("act.send.hint"), Button: v.say("act.send.button")})
+	}
+	if clerk && d.Number > 0 && d.State != exchange.StateSent && d.State != exchange.StateCancelled {
+		acts = append(acts, action{Key: "cancel", URL: url + "/cancel-number", Danger: true, Note: true, NoteRequired: true,
+			Label: v.say("act.cancel"), NoteLabel: v.say("act.cancel.reason"), Button: v.say("act.cancel.button")})
+	}
+	return acts
+}
+
+// acted sends the reader on after an act, or shows the document again with what went wrong.
+func (v *visit) acted(err error, done string) error {
+	if err != nil {
+		return v.document(v.documentID(), err)
+	}
+	return v.see(documentURL(v.documentID()), done)
+}
+
+func (s *server) sign(v *visit) error {
+	if err := v.r.ParseForm(); err != nil {
+		return formError(err)
+	}
+	step := exchange.Step(v.r.PostFormValue("step"))
+	_, _, err := s.cfg.Service.Sign(v.ctx(), v.actor, v.documentID(),
+		exchange.SignInput{Step: step, Passphrase: v.r.PostFormValue("passphrase")})
+	return v.acted(err, string(step))
+}
+
+func (s *server) number(v *visit) error {
+	_, err := s.cfg.Service.Number(v.ctx(), v.actor, v.documentID())
+	return v.acted(err, "number")
+}
+
+func (s *server) cancelNumber(v *visit) error {
+	if err := v.r.ParseForm(); err != nil {
+		return formError(err)
+	}
+	return v.acted(s.cfg.Service.CancelNumber(v.ctx(), v.actor, v.documentID(), v.line("note")), "cancel")
+}
+
+// line reads one field of a form: trimmed, NFC.
+func (v *visit) line(field string) string {
+	return norm.NFC.String(strings.TrimSpace(v.r.PostFormValue(field)))
+}
+
+func (s *server) documentPDF(v *visit) error {
+	d, err := s.cfg.Service.Document(v.ctx(), v.actor, v.documentID())
+	if err != nil {
+		return err
+	}
+	r, size, err := s.cfg.Service.PDF(v.ctx(), v.actor, v.documentID())
+	if err != nil {
+		return err
+	}
+	return v.pdf(r, size, d.Code(), string(d.PDF.Digest))
+}
+
+// pdf serves a whole PDF or a range of it. The blob is read to its end first: its digest is checked there, and a
+// damaged one must not be shown as if it were sound.
+func (v *visit) pdf(r io.ReadCloser, size int64, name, digest string) error {
+	defer func() { _ = r.Close() }() // only read
+	data := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	if _, err := data.ReadFrom(r); err != nil {
+		return err
+	}
+	if name == "" {
+		name = "du-thao"
+	}
+	h := v.w.Header()
+	h.Set("Content-Type", "application/pdf")
+	h.Set("ETag", strconv.Quote(digest))
+	h.Set("Cache-Control", "private, no-cache")
+	disposition := "inline"
+	if v.r.URL.Query().Get("download") != "" {
+		disposition = "attachment"
+	}
+	h.Set("Content-Disposition", disposition+"; filename*=UTF-8''"+fileName(name)+".pdf")
+	http.ServeContent(v.w, v.r, "", time.Time{}, bytes.NewReader(data.Bytes()))
+	return nil
+}
+
+// fileName turns "05/QĐ-UBND" into the extended form of RFC 8187.
+func fileName(code string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+	var b strings.Builder
+	for _, c := range []byte(strings.ReplaceAll(code, "/", "-")) {
+		if strings.IndexByte(plain, c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteString("%" + strings.ToUpper(strconv.FormatUint(uint64(c)|0x100, 16)[1:]))
+	}
+	return b.String()
+}
+
+// receipt downloads one signed receipt: the signed bytes and the signature, as JSON.
+func (s *server) receipt(v *visit) error {
+	receipts, err := s.cfg.Service.Receipts(v.ctx(), v.actor, v.documentID())
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(receipts, func(r exchange.Receipt) bool { return r.ID == v.r.PathValue("receipt") })
+	if i < 0 {
+		return errNoPage
+	}
+	b, err := json.MarshalIndent(receipts[i], "", " ")
+	if err != nil {
+		return err
+	}
+	v.w.Header().Set("Content-Type", "application/json")
+	v.w.Header().Set("Content-Disposition", "attachment; filename=\"receipt-"+fileName(receipts[i].ID)+".json\"")
+	_, _ = v.w.Write(append(b, '\n')) // the reader has gone away: nobody to tell
+	return nil
+}

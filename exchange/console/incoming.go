@@ -1,0 +1,154 @@
+package console
+
+import (
+	"strconv"
+
+	"vanthu/exchange"
+	"vanthu/exchange/registry"
+)
+
+func (v *visit) incomingID() exchange.IncomingID { return exchange.IncomingID(v.r.PathValue("id")) }
+
+func (s *server) incomingPage(v *visit) error { return v.incoming(v.incomingID(), nil) }
+
+// incoming shows a received document, with the problem an act on it met.
+func (v *visit) incoming(id exchange.IncomingID, problem error) error {
+	svc := v.srv.cfg.Service
+	in, err := svc.Incoming(v.ctx(), v.actor, id)
+	if err != nil {
+		return err
+	}
+	events, err := svc.IncomingTimeline(v.ctx(), v.actor, id)
+	if err != nil {
+		return err
+	}
+	actions, err := v.incomingActions(in)
+	if err != nil {
+		return err
+	}
+	body := incomingBody{PDF: incomingURL(id) + "/pdf", Subject: in.Subject, Code: in.Code, Type: v.typeName(in.Type),
+		Priority: v.priority(in.Priority), FromLine: v.agencyName(in.From) + " (" + string(in.From) + ")",
+		Status: v.statusChip(in.Status), Verdict: v.verdictView(in.Report), Facts: v.incomingFacts(in),
+		Events: v.eventRows(events), Actions: actions}
+	if in.ArrivalNumber > 0 {
+		body.Stamp = &stampView{Agency: v.agencyName(in.Agency), Number: twoDigits(in.ArrivalNumber), Day: day(in.Registered)}
+	}
+	return v.showWith("incoming", in.Subject, body, problem)
+}
+
+func (v *visit) incomingFacts(in *exchange.Incoming) []fact {
+	arrival := ""
+	if in.ArrivalNumber > 0 {
+		arrival = twoDigits(in.ArrivalNumber) + "/" + strconv.Itoa(in.ArrivalYear)
+	}
+	return facts(fact{v.say("fact.from"), v.agencyName(in.From)}, fact{v.say("fact.code"), in.Code},
+		fact{v.say("fact.issued"), day(in.Issued)}, fact{v.say("fact.signer"), in.SignerName},
+		fact{v.say("fact.priority"), v.say("priority." + strconv.Itoa(int(in.Priority)))},
+		fact{v.say("fact.received"), moment(in.Received)}, fact{v.say("fact.arrival"), arrival},
+		fact{v.say("fact.registered"), moment(in.Registered)}, fact{v.say("fact.due"), day(in.Due)},
+		fact{v.say("fact.assignee"), v.personName(in.Assignee)}, fact{v.say("fact.note"), in.Note},
+		fact{v.say("fact.size"), v.bytes(in.PDF.Size)}, fact{v.say("fact.digest"), string(in.PDF.Digest)})
+}
+
+func (v *visit) personName(id registry.PersonID) string {
+	if id == "" {
+		return ""
+	}
+	p, err := v.srv.cfg.Registry.Person(v.ctx(), id)
+	if err != nil {
+		return string(id)
+	}
+	if p.Position != "" {
+		return p.Name + " (" + p.Position + ")"
+	}
+	return p.Name
+}
+
+// incomingActions offers what the status waits for; the service decides again.
+func (v *visit) incomingActions(in *exchange.Incoming) ([]action, error) {
+	act := func(key string, primary bool) action {
+		return action{Key: key, URL: incomingURL(in.ID) + "/" + key, Primary: primary, Label: v.say("act." + key),
+			Hint: v.sayOr("act."+key+".hint", ""), Button: v.say("act." + key + ".button"), NoteLabel: v.say("act.note")}
+	}
+	wait := func(key string) action {
+		return action{Key: key, Primary: true, Wait: true, Label: v.say("act.wait." + key), Hint: v.say("act.wait.hint")}
+	}
+	clerk, leader := v.actor.Has(registry.RoleClerk), v.actor.Has(registry.RoleLeader)
+	worker := in.Assignee == v.actor.Person || in.Assignee == "" && v.actor.Has(registry.RoleOfficer)
+	refuse := act("refuse", false)
+	refuse.Danger, refuse.Note, refuse.NoteRequired, refuse.NoteLabel = true, true, true, v.say("act.refuse.reason")
+	finish := act("finish", in.Status == exchange.StatusProcessing)
+	finish.Note = !finish.Primary
+	assign := act("assign", false)
+	assign.Assign, assign.Note, assign.Open = true, true, in.Status == exchange.StatusRegistered
+	if leader || clerk {
+		people, err := v.srv.cfg.Registry.People(v.ctx(), v.actor.Agency)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range people {
+			if !p.Disabled {
+				assign.People = append(assign.People, option{Value: string(p.ID), Label: p.Name + " · " + v.roleNames(p.Roles)})
+			}
+		}
+	}
+	switch {
+	case in.Status == exchange.StatusArrived && clerk:
+		return []action{act("register", true), refuse}, nil
+	case in.Status == exchange.StatusArrived:
+		return []action{wait("register")}, nil
+	case in.Status == exchange.StatusRegistered && (leader || clerk):
+		return []action{{Key: "next", Primary: true, Wait: true, Label: v.say("act.assign"), Hint: v.say("act.assign.hint")}, assign}, nil
+	case in.Status == exchange.StatusRegistered:
+		return []action{wait("assign")}, nil
+	case in.Status == exchange.StatusAssigned && worker:
+		return []action{act("process", true), finish}, nil
+	case in.Status == exchange.StatusProcessing && worker:
+		return []action{finish}, nil
+	case in.Status == exchange.StatusAssigned || in.Status == exchange.StatusProcessing:
+		acts := []action{wait("process")}
+		if leader && in.Status == exchange.StatusAssigned {
+			acts = append(acts, assign)
+		}
+		return acts, nil
+	}
+	return nil, nil
+}
+
+func (s *server) incomingAct(v *visit) error {
+	if err := v.r.ParseForm(); err != nil {
+		return formError(err)
+	}
+	id, note, act := v.incomingID(), v.line("note"), v.r.PathValue("act")
+	var err error
+	switch act {
+	case "register":
+		_, err = s.cfg.Service.Register(v.ctx(), v.actor, id)
+	case "assign":
+		_, err = s.cfg.Service.Assign(v.ctx(), v.actor, id, registry.PersonID(v.r.PostFormValue("person")), note)
+	case "process":
+		_, err = s.cfg.Service.Process(v.ctx(), v.actor, id, note)
+	case "finish":
+		_, err = s.cfg.Service.Finish(v.ctx(), v.actor, id, note)
+	case "refuse":
+		_, err = s.cfg.Service.Refuse(v.ctx(), v.actor, id, note)
+	default:
+		return errNoPage
+	}
+	if err != nil {
+		return v.incoming(id, err)
+	}
+	return v.see(incomingURL(id), act)
+}
+
+func (s *server) incomingPDF(v *visit) error {
+	in, err := s.cfg.Service.Incoming(v.ctx(), v.actor, v.incomingID())
+	if err != nil {
+		return err
+	}
+	r, size, err := s.cfg.Service.IncomingPDF(v.ctx(), v.actor, v.incomingID())
+	if err != nil {
+		return err
+	}
+	return v.pdf(r, size, in.Code, string(in.PDF.Digest))
+}

@@ -1,0 +1,78 @@
+// Small comforts on top of pages that work without scripts.
+
+const all = (root, selector) => root.querySelectorAll(selector);
+
+// A form that acts is sent once: a second press while it is under way does nothing.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.matches("form[data-once]") || event.defaultPrevented) return;
+  if (form.dataset.sent) { event.preventDefault(); return; }
+  if (event.submitter && event.submitter.formMethod === "get") return;
+  form.dataset.sent = "1";
+  form.classList.add("htmx-request");
+});
+// Coming back with the Back button makes the form usable again, with what was typed.
+window.addEventListener("pageshow", () => all(document, "form[data-sent]").forEach((form) => {
+  delete form.dataset.sent;
+  form.classList.remove("htmx-request");
+}));
+
+function dropZone(zone) {
+  const input = zone.querySelector("input[type=file]");
+  const name = zone.querySelector("[data-drop-name]");
+  input.addEventListener("change", () => {
+    const file = input.files[0];
+    zone.classList.toggle("filled", Boolean(file));
+    if (!file) return;
+    name.textContent = file.name;
+    document.dispatchEvent(new CustomEvent("vanthu:file", { detail: file }));
+    if ("submit" in zone.dataset) zone.closest("form").requestSubmit();
+  });
+  for (const kind of ["dragenter", "dragover"]) zone.addEventListener(kind, () => zone.classList.add("over"));
+  for (const kind of ["dragleave", "drop"]) zone.addEventListener(kind, () => zone.classList.remove("over"));
+}
+
+// Vietnamese is searched without its marks: "so noi vu" finds "Sở Nội vụ".
+const fold = (s) => s.normalize("NFD").replace(/[\u0300-\u036f]/g, "").replace(/[đĐ]/g, "d").toLowerCase();
+
+function localFilter(input) {
+  const rows = all(document, input.dataset.filter + " > li");
+  all(document, "[data-nojs]").forEach((b) => { b.hidden = true; });
+  const apply = () => {
+    const words = fold(input.value).split(/\s+/).filter(Boolean);
+    rows.forEach((row) => {
+      const text = fold(row.dataset.text);
+      row.hidden = !row.querySelector("input").checked && !words.every((w) => text.includes(w));
+    });
+  };
+  input.addEventListener("input", apply);
+  input.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
+}
+
+function counter(label) {
+  const form = label.closest("form");
+  const first = label.textContent;
+  const count = () => {
+    const n = all(form, "input[name=to]:checked").length;
+    label.textContent = n ? label.dataset.count.replace("{0}", n) : first;
+  };
+  form.addEventListener("change", count);
+  count();
+}
+
+function prepare(root) {
+  all(root, "[data-drop]").forEach(dropZone);
+  all(root, "[data-filter]").forEach(localFilter);
+  all(root, "[data-count]").forEach(counter);
+  all(root, "[data-print]").forEach((b) => { b.hidden = false; b.addEventListener("click", () => window.print()); });
+  const problem = root.querySelector("#problem");
+  if (problem) problem.focus();
+}
+prepare(document);
+
+// "/" goes to the search box, unless something is being typed.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.closest("input,textarea,select")) return;
+  const box = document.querySelector("input[type=search]");
+  if (box) { event.preventDefault(); box.focus(); }
+});

@@ -1,0 +1,289 @@
+package console
+
+import "time"
+
+// page is what the base template shows around a screen.
+type page struct {
+	Title   string
+	Langs   []langLink
+	Actor   *actorView // nil = nobody is logged in: no menu
+	Nav     []navItem
+	Done    string // what the step before this page achieved
+	Problem *problemView
+	Viewer  bool // loads the PDF viewer and its wider policy
+	Body    any
+}
+
+type langLink struct {
+	Code, Name, Label, URL string
+	Current                bool
+}
+
+type actorView struct {
+	Name, Roles, Agency string
+	CanDraft            bool
+}
+
+type navItem struct {
+	Label, URL     string
+	Group, Current bool
+}
+
+// problemView is an error told to a person: what happened, what was kept, what to do.
+type problemView struct {
+	Message, Kept, Advice, Ref string
+	Fields                     []fieldProblem
+}
+
+type fieldProblem struct{ Name, Message string }
+
+// chip is a status: a mark and a word; the tone only helps.
+type chip struct{ Tone, Icon, Label string }
+
+type option struct {
+	Value, Label string
+	Selected     bool
+}
+
+type fact struct{ Name, Value string }
+
+type filterView struct {
+	Action, Query, Placeholder string
+	States, Years              []option
+	Active                     bool
+}
+
+type pagerView struct{ First, Next string }
+
+type stepView struct{ Label, Class string }
+
+type loginBody struct {
+	Next, Login   string
+	Expired, Lost bool
+	Problem       *problemView
+}
+
+type queue struct {
+	Label, Hint, Count, URL string
+	Zero, Hot               bool
+}
+
+type homeBody struct {
+	Greeting string
+	Queues   []queue
+	Incoming []incomingRow
+	Outgoing []outgoingRow
+	CanDraft bool
+}
+
+type incomingRow struct {
+	URL, Subject, Code, Type, Issued, From, FromCode string
+	Received                                         time.Time
+	Due, Arrival, Priority                           string
+	Late                                             bool
+	Verdict, Status                                  chip
+}
+
+type outgoingRow struct {
+	URL, Subject, Code, Type, Signer, Recipients, Priority string
+	Created                                                time.Time
+	Late                                                   bool
+	State                                                  chip
+}
+
+type incomingListBody struct {
+	Filter filterView
+	Rows   []incomingRow
+	Pager  pagerView
+}
+
+type outgoingListBody struct {
+	Filter   filterView
+	Rows     []outgoingRow
+	Pager    pagerView
+	CanDraft bool
+}
+
+// verdictView is the judgement of a PDF: one sentence, five named checks, each signature.
+type verdictView struct {
+	Tone, Icon, Sentence string
+	Checks               []checkView
+	Reasons              []string
+	Signatures           []signatureView
+}
+
+type checkView struct{ Name, Tone, Icon, Word, Detail string }
+
+type signatureView struct {
+	Signer, Organization string
+	Chip                 chip
+	Facts                []fact
+	Reasons              []string
+}
+
+type eventRow struct {
+	What, Text, By, Proof string
+	At                    time.Time
+}
+
+// action is one thing the actor can do next. Exactly one of a bar is Primary.
+type action struct {
+	Key, URL, Label, Hint, Button, NoteLabel                    string
+	Primary, Danger, Open, Wait, Link, Passphrase, Note, Assign bool
+	NoteRequired                                                bool
+	People                                                      []option
+	Hidden                                                      []fact
+}
+
+type receiptRow struct {
+	URL, Label string
+	At         time.Time
+}
+
+type deliveryRow struct {
+	Name, Recipient, Channel, Arrival, Trouble string
+	Status                                     chip
+	Updated                                    time.Time
+	Receipts                                   []receiptRow
+}
+
+type documentBody struct {
+	URL, PDF, Subject, Code, Type, Priority string
+	State                                   chip
+	Steps                                   []stepView
+	Verdict                                 *verdictView
+	Live                                    bool // a delivery still moves: the table asks again by itself
+	Deliveries                              []deliveryRow
+	Facts                                   []fact
+	Events                                  []eventRow
+	Actions                                 []action
+}
+
+type stampView struct{ Agency, Number, Day string }
+
+type incomingBody struct {
+	PDF, Subject, Code, Type, Priority, FromLine string
+	Status                                       chip
+	Stamp                                        *stampView
+	Verdict                                      *verdictView
+	Facts                                        []fact
+	Events                                       []eventRow
+	Actions                                      []action
+}
+
+type composeValues struct{ Subject, Type, Notation, Due, Signer, Position, Competence, Priority string }
+
+type composeBody struct {
+	Steps                          []stepView
+	Limit, Symbol                  string
+	Values                         composeValues
+	Errors                         map[string]string
+	Types, Priorities, Competences []option
+	Signers                        []option
+}
+
+type recipientRow struct {
+	ID, Name, Search string
+	Checked          bool
+	Channel          chip
+}
+
+type sendBody struct {
+	DocumentURL, Code, Subject, Query, Hint string
+	Steps                                   []stepView
+	Recipients                              []recipientRow
+	More                                    bool
+}
+
+type sentDocument struct {
+	URL, Code, Subject string
+	Sent               time.Time
+	Deliveries         []deliveryRow
+}
+
+type sentBody struct {
+	Filter    filterView
+	Documents []sentDocument
+	Pager     pagerView
+}
+
+type registerCell struct{ Text, URL string }
+
+type registerRow struct {
+	Cells     []registerCell
+	Cancelled bool
+}
+
+type registerBody struct {
+	Title, Lead string
+	Years       []option
+	Columns     []string
+	Rows        []registerRow
+}
+
+type rateBar struct {
+	Label, Name, Rate, Population, Electronic string
+	Y, TextY, Width                           int
+	Low                                       bool
+}
+
+type rateCause struct{ Cause, Count, Owner, Next string }
+
+type rateBody struct {
+	From, To, Rate, Sentence string
+	Population, Height       int
+	Facts                    []fact
+	Bars                     []rateBar
+	Causes                   []rateCause
+}
+
+type checkBody struct {
+	File, Limit string
+	Verdict     *verdictView
+	Explain     []fact
+}
+
+type agencyRow struct {
+	ID, Name, Place, Symbol, Mail string
+	Channel                       chip
+}
+
+type agenciesBody struct {
+	Filter filterView
+	Rows   []agencyRow
+	Pager  pagerView
+	CanAdd bool
+	New    agencyRow
+}
+
+type personRow struct {
+	Name, Position, Login, Roles, Mail string
+	State                              chip
+}
+
+type peopleBody struct {
+	Agency, AgencyID string
+	Agencies, Roles  []option
+	Rows             []personRow
+	CanAdd           bool
+	New              personRow
+}
+
+type certificateRow struct {
+	Subject, Fingerprint, Issuer string
+	Until                        time.Time
+	State                        chip
+}
+
+type keyOwner struct {
+	Kind, Title  string
+	Certificates []certificateRow
+	CanSet       bool
+}
+
+type accountBody struct {
+	Name, Line string
+	Owners     []keyOwner
+}
+
+type errorBody struct{ Heading, Message, Kept, Advice, BackURL, Back, Ref string }
