@@ -28,7 +28,7 @@ var ErrLimit = errors.New("cms: limit exceeded")
 type Limits struct {
 	MaxSize         int // bytes, default 16 MiB
 	MaxDepth        int // nested ASN.1 values, default 64
-	MaxElements     int // ASN.1 values in constructed parts, default 200,000
+	MaxElements     int // ASN.1 values in constructed parts, default 2,000,000
 	MaxCertificates int // default 100
 	MaxSigners      int // default 16
 	MaxAttributes   int // signed or unsigned attributes of one signer, default 64
@@ -36,7 +36,7 @@ type Limits struct {
 
 // DefaultLimits are generous for documents as agencies sign them.
 func DefaultLimits() Limits {
-	return Limits{MaxSize: 16 << 20, MaxDepth: 64, MaxElements: 200_000, MaxCertificates: 100, MaxSigners: 16, MaxAttributes: 64}
+	return Limits{MaxSize: 16 << 20, MaxDepth: 64, MaxElements: 2_000_000, MaxCertificates: 100, MaxSigners: 16, MaxAttributes: 64}
 }
 
 // Attribute is one attribute with its values in DER. Signed attributes of RFC 5652 have exactly one value.
@@ -61,7 +61,7 @@ type SignedData struct {
 	// Signers are all SignerInfos. A document's signature must have exactly one: the caller decides what to say else.
 	Signers []*SignerInfo
 
-	certificates []*x509.Certificate
+	slots []certSlot // parsed when asked for, one per RawCertificates
 }
 
 // SignerInfo is one signer (RFC 5652 §5.3). It is read-only.
@@ -79,23 +79,10 @@ type SignerInfo struct {
 	UnsignedAttributes  []Attribute
 	// Signature is the signature value: what a signature time stamp covers.
 	Signature []byte
+
+	signedBody      []byte // contents of [0] signedAttrs as found
+	signatureParams []byte
 }
-
-// Parse reads a ContentInfo with SignedData in DER, or in BER as old programs write it (indefinite lengths, octet strings
-// in pieces). Bytes after the end are an error: see ParsePadded. The result keeps no reference to der.
-func Parse(der []byte, lim Limits) (*SignedData, error) { return nil, ErrMalformed }
-
-// ParsePadded reads a SignedData at the start of data and tells how many bytes it took. The rest must be zero bytes, the
-// padding of /Contents in a PDF; anything else is an error.
-func ParsePadded(data []byte, lim Limits) (sd *SignedData, used int, err error) {
-	return nil, 0, ErrMalformed
-}
-
-// Certificates returns the embedded certificates that can be parsed, in the order found.
-func (sd *SignedData) Certificates() []*x509.Certificate { return sd.certificates }
-
-// SignerCertificate returns the embedded certificate that the signer's identifier names, or nil.
-func (sd *SignedData) SignerCertificate(si *SignerInfo) *x509.Certificate { return nil }
 
 // ContentDigest gives the digest of the signed content by an algorithm: the bytes of a PDF's ByteRange, of a detached
 // file, or the DER of an eContent. An error means that the content could not be read.
@@ -133,28 +120,6 @@ type Result struct {
 	ReadError error
 }
 
-// Verify judges one of sd.Signers. digest gives the digest of detached content; nil means the SignedData's own Content.
-// extra are further certificates among which the signer's may be (a DSS dictionary), all untrusted.
-func (sd *SignedData) Verify(si *SignerInfo, digest ContentDigest, extra ...*x509.Certificate) Result {
-	return Result{}
-}
-
-// Hash returns the digest algorithm of the signer, so that content can be hashed beforehand; 0 when it is not
-// supported.
-func (si *SignerInfo) Hash() crypto.Hash { return 0 }
-
-// SigningTime returns the claimed signing time of the signed attributes (not a proof), in UTC.
-func (si *SignerInfo) SigningTime() (time.Time, bool) { return time.Time{}, false }
-
-// MessageDigest returns the signed content digest, nil without signed attributes.
-func (si *SignerInfo) MessageDigest() []byte { return nil }
-
-// Timestamps returns the signature time-stamp tokens (RFC 3161, DER), as they stand in the unsigned attributes.
-func (si *SignerInfo) Timestamps() [][]byte { return nil }
-
-// RevocationInfo returns CRLs and OCSP responses (DER) of Adobe's adbe-revocationInfoArchival signed attribute.
-func (si *SignerInfo) RevocationInfo() (crls, ocsps [][]byte) { return nil, nil }
-
 // SignRequest says what to sign and how. Only the digest of the content is needed, so content of any size streams.
 type SignRequest struct {
 	// Key signs; for Prepare alone its Signer may be nil.
@@ -182,29 +147,48 @@ type SignRequest struct {
 	CRLs, OCSPs [][]byte
 }
 
-// Prepared is a signature waiting for its value, for keys that sign elsewhere (token, HSM, remote service).
-type Prepared struct{}
-
-// Prepare makes the signed attributes. Key.Certificate must be set.
-func Prepare(r SignRequest) (*Prepared, error) { return nil, ErrMalformed }
-
-// ToSign returns the bytes that the key must sign (the DER of the signed attributes), their digest by opts.HashFunc
-// (the bytes themselves for Ed25519), and the options for crypto.Signer.
-func (p *Prepared) ToSign() (message, digest []byte, opts crypto.SignerOpts) { return nil, nil, nil }
-
-// Complete checks the signature value against the certificate and makes the SignedData in DER. A wrong value is
-// refused with ErrSignature.
-func (p *Prepared) Complete(signature []byte) ([]byte, error) { return nil, ErrMalformed }
-
 // ErrSignature means that a signer gave a value that its certificate does not verify.
 var ErrSignature = errors.New("cms: the key does not belong to the certificate, or signed something else")
 
-// Sign makes a SignedData in DER with one signer.
-func Sign(r SignRequest) ([]byte, error) { return nil, ErrMalformed }
+// Object identifiers. They are functions so that no package state can be changed.
+func oidData() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1} }
+func oidSignedData() asn1.ObjectIdentifier {
+	return asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
+}
+func oidContentType() asn1.ObjectIdentifier {
+	return asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 3}
+}
+func oidMessageDigest() asn1.ObjectIdentifier {
+	return asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 4}
+}
+func oidSigningTime() asn1.ObjectIdentifier {
+	return asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 5}
+}
 
-// EstimateSize returns an upper bound of the size of what Sign makes, in bytes; unsigned is the room for the values of
-// unsigned attributes, such as a time-stamp token.
-func EstimateSize(r SignRequest, unsigned int) (int, error) { return 0, ErrMalformed }
+// oidAlgorithmProtection is RFC 6211.
+func oidAlgorithmProtection() asn1.ObjectIdentifier {
+	return asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 52}
+}
 
-// TimestampAttribute is the signature-time-stamp unsigned attribute (RFC 3161 appendix A) of a token in DER.
-func TimestampAttribute(token []byte) Attribute { return Attribute{} }
+// oidSigningCertificate and oidSigningCertificateV2 are RFC 2634 §5.4 and RFC 5035 §3.
+func oidSigningCertificate() asn1.ObjectIdentifier {
+	return asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 12}
+}
+func oidSigningCertificateV2() asn1.ObjectIdentifier {
+	return asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 47}
+}
+
+// oidTimestamp is RFC 3161 appendix A.
+func oidTimestamp() asn1.ObjectIdentifier {
+	return asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 14}
+}
+
+// oidRevocationArchival is ISO 32000-2 §12.8.3.3.2.
+func oidRevocationArchival() asn1.ObjectIdentifier {
+	return asn1.ObjectIdentifier{1, 2, 840, 113583, 1, 1, 8}
+}
+
+// oidOCSPInfo is RFC 5940 §2.1.
+func oidOCSPInfo() asn1.ObjectIdentifier {
+	return asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 16, 2}
+}

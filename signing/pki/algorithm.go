@@ -14,6 +14,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -394,3 +396,22 @@ func CheckKey(public crypto.PublicKey, at time.Time) Reasons {
 }
 
 func weakSince() time.Time { return time.Date(2014, 1, 1, 0, 0, 0, 0, time.UTC) }
+
+// OID returns the identifier under which new signatures are written.
+func (a SignatureAlgorithm) OID() (asn1.ObjectIdentifier, bool) {
+	for _, e := range signatureOIDs() {
+		if e.scheme != a.Scheme || e.hash != a.Hash && a.Scheme != PSS {
+			continue
+		}
+		var oid asn1.ObjectIdentifier
+		for part := range strings.SplitSeq(e.oid, ".") {
+			n, err := strconv.Atoi(part)
+			if err != nil {
+				return nil, false
+			}
+			oid = append(oid, n)
+		}
+		return oid, true
+	}
+	return nil, false
+}

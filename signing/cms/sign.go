@@ -1,0 +1,333 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"time"
+
+	"vanthu/signing/keys"
+	"vanthu/signing/pki"
+)
+
+// Prepared is a signature waiting for its value, for keys that sign elsewhere (token, HSM, remote service).
+type Prepared struct {
+	request   SignRequest
+	algorithm pki.SignatureAlgorithm
+	encoded   []byte // AlgorithmIdentifier of the signature
+	attrs     []byte // DER of the signed attributes as SET OF: what is signed
+}
+
+// Prepare makes the signed attributes. Key.Certificate must be set. Key types other than RSA, ECDSA and Ed25519 and
+// digests that do not fit give an error.
+func Prepare(r SignRequest) (*Prepared, error) {
+	if r.Key == nil || r.Key.Certificate == nil {
+		return nil, errors.New("preparing signature: no certificate")
+	}
+	p := &Prepared{}
+	if err := p.choose(&r); err != nil {
+		return nil, err
+	}
+	if r.ContentType == nil {
+		r.ContentType = oidData()
+	}
+	if r.Content != nil {
+		sum, err := DigestOf(r.Content)(r.Hash)
+		if err != nil {
+			return nil, fmt.Errorf("preparing signature: %w", err)
+		}
+		if r.Digest != nil && !bytes.Equal(r.Digest, sum) {
+			return nil, errors.New("preparing signature: the digest is not that of the content")
+		}
+		r.Digest = sum
+	}
+	if len(r.Digest) != r.Hash.Size() {
+		return nil, fmt.Errorf("preparing signature: digest of %d bytes, %s has %d", len(r.Digest), pki.HashName(r.Hash), r.Hash.Size())
+	}
+	p.request = r
+	attrs, err := p.signedAttributes()
+	if err != nil {
+		return nil, err
+	}
+	p.attrs = attrs
+	return p, nil
+}
+
+// choose settles the algorithms by the type of the certificate's key.
+func (p *Prepared) choose(r *SignRequest) error {
+	public := pki.PublicKey(r.Key.Certificate)
+	if r.Hash == 0 {
+		r.Hash = crypto.SHA256
+		if _, ok := public.(ed25519.PublicKey); ok {
+			r.Hash = crypto.SHA512
+		}
+	}
+	if pki.OIDByHash(r.Hash) == nil || len(pki.CheckDigest(r.Hash, time.Time{})) > 0 {
+		return fmt.Errorf("preparing signature: digest algorithm %s is not for new signatures", pki.HashName(r.Hash))
+	}
+	a := pki.SignatureAlgorithm{Hash: r.Hash}
+	switch public.(type) {
+	case *rsa.PublicKey:
+		a.Scheme = pki.PKCS1v15
+		if r.PSS || r.Key.Certificate.PublicKey == nil {
+			a.Scheme, a.MGFHash, a.SaltLength = pki.PSS, r.Hash, r.Hash.Size()
+		}
+	case *ecdsa.PublicKey:
+		a.Scheme = pki.ECDSA
+	case ed25519.PublicKey:
+		if r.Hash != crypto.SHA512 {
+			return errors.New("preparing signature: Ed25519 needs SHA512 (RFC 8419)")
+		}
+		a.Scheme = pki.EdDSA
+	default:
+		return fmt.Errorf("preparing signature: %w: %T", keys.ErrUnsupported, public)
+	}
+	encoded, err := encodeAlgorithm(a)
+	p.algorithm, p.encoded = a, encoded
+	return err
+}
+
+// encodeAlgorithm encodes a signature AlgorithmIdentifier: RFC 5754 §3, RFC 4056 §3, RFC 8419 §2.
+func encodeAlgorithm(a pki.SignatureAlgorithm) ([]byte, error) {
+	null := []byte{tagNull, 0}
+	oid, ok := a.OID()
+	if !ok {
+		return nil, fmt.Errorf("preparing signature: no identifier for %s", a)
+	}
+	switch a.Scheme {
+	case pki.PKCS1v15:
+		return wrap(tagSequence, encodeOID(oid), null), nil
+	case pki.PSS:
+		hash := wrap(tagSequence, encodeOID(pki.OIDByHash(a.Hash)), null)
+		mgf := wrap(tagSequence, encodeOID(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 8}), hash)
+		salt := wrap(tagInteger, []byte{byte(a.SaltLength)})
+		params := wrap(tagSequence, wrap(tagContext0, hash), wrap(tagContext1, mgf), wrap(tagContext2, salt))
+		return wrap(tagSequence, encodeOID(oid), params), nil
+	}
+	return wrap(tagSequence, encodeOID(oid)), nil
+}
+
+// signedAttributes encodes content-type, message-digest, signing-time, signing-certificate-v2 and the caller's own.
+func (p *Prepared) signedAttributes() ([]byte, error) {
+	r := &p.request
+	members := [][]byte{
+		encodeAttribute(Attribute{oidContentType(), [][]byte{encodeOID(r.ContentType)}}),
+		encodeAttribute(Attribute{oidMessageDigest(), [][]byte{wrap(tagOctets, r.Digest)}}),
+	}
+	if r.SigningTime != nil {
+		members = append(members, encodeAttribute(Attribute{oidSigningTime(), [][]byte{encodeTime(*r.SigningTime)}}))
+	}
+	if !r.OmitESS {
+		sum := sha256.Sum256(r.Key.Certificate.Raw) // SHA-256 is the default, so its identifier must be left out
+		reference := wrap(tagSequence, wrap(tagOctets, sum[:]))
+		value := wrap(tagSequence, wrap(tagSequence, reference))
+		members = append(members, encodeAttribute(Attribute{oidSigningCertificateV2(), [][]byte{value}}))
+	}
+	for _, a := range r.SignedAttributes {
+		if encodeOID(a.Type) == nil || len(a.Values) == 0 {
+			return nil, fmt.Errorf("preparing signature: attribute %s is empty", a.Type)
+		}
+		members = append(members, encodeAttribute(a))
+	}
+	return wrapSet(tagSet, members), nil
+}
+
+func encodeAttribute(a Attribute) []byte {
+	return wrap(tagSequence, encodeOID(a.Type), wrapSet(tagSet, a.Values))
+}
+
+// encodeTime is UTCTime until 2049, then GeneralizedTime (RFC 5652 §11.3).
+func encodeTime(t time.Time) []byte {
+	t = t.UTC()
+	if y := t.Year(); y >= 1950 && y < 2050 {
+		return wrap(tagUTCTime, []byte(t.Format("060102150405Z")))
+	}
+	return wrap(tagGeneralized, []byte(t.Format("20060102150405Z")))
+}
+
+// ToSign returns the bytes that the key must sign (the DER of the signed attributes), their digest by opts.HashFunc
+// (the bytes themselves for Ed25519), and the options for crypto.Signer. The slices must not be changed.
+func (p *Prepared) ToSign() (message, digest []byte, opts crypto.SignerOpts) {
+	switch p.algorithm.Scheme {
+	case pki.EdDSA:
+		return p.attrs, p.attrs, crypto.Hash(0)
+	case pki.PSS:
+		opts = &rsa.PSSOptions{SaltLength: p.algorithm.SaltLength, Hash: p.algorithm.Hash}
+	default:
+		opts = p.algorithm.Hash
+	}
+	h := p.algorithm.Hash.New()
+	h.Write(p.attrs)
+	return p.attrs, h.Sum(nil), opts
+}
+
+// Complete checks the signature value against the certificate and makes the SignedData in DER. A wrong value is
+// refused with ErrSignature.
+func (p *Prepared) Complete(signature []byte) ([]byte, error) {
+	if !p.algorithm.Verify(pki.PublicKey(p.request.Key.Certificate), p.attrs, signature) {
+		return nil, ErrSignature
+	}
+	return p.finish(signature)
+}
+
+// finish adds the unsigned attributes and assembles.
+func (p *Prepared) finish(signature []byte) ([]byte, error) {
+	var unsigned []Attribute
+	if p.request.UnsignedAttributes != nil {
+		var err error
+		if unsigned, err = p.request.UnsignedAttributes(signature); err != nil {
+			return nil, fmt.Errorf("adding unsigned attributes: %w", err)
+		}
+	}
+	return p.assemble(signature, unsigned), nil
+}
+
+// assemble encodes the ContentInfo. The version follows RFC 5652 §5.1.
+func (p *Prepared) assemble(signature []byte, unsigned []Attribute) []byte {
+	r := &p.request
+	version := byte(1)
+	if !r.ContentType.Equal(oidData()) {
+		version = 3
+	}
+	if len(r.OCSPs) > 0 {
+		version = 5
+	}
+	digest := wrap(tagSequence, encodeOID(pki.OIDByHash(r.Hash)))
+	encap := [][]byte{encodeOID(r.ContentType)}
+	if r.Content != nil {
+		encap = append(encap, wrap(tagContext0, wrap(tagOctets, r.Content)))
+	}
+	parts := [][]byte{{tagInteger, 1, version}, wrap(tagSet, digest), wrap(tagSequence, encap...)}
+	if certs := p.certificates(); len(certs) > 0 {
+		parts = append(parts, wrapSet(tagContext0, certs))
+	}
+	if len(r.CRLs)+len(r.OCSPs) > 0 {
+		members := append([][]byte(nil), r.CRLs...)
+		for _, o := range r.OCSPs {
+			members = append(members, wrap(tagContext1, encodeOID(oidOCSPInfo()), o))
+		}
+		parts = append(parts, wrapSet(tagContext1, members))
+	}
+	parts = append(parts, wrap(tagSet, p.signerInfo(digest, signature, unsigned)))
+	return wrap(tagSequence, encodeOID(oidSignedData()), wrap(tagContext0, wrap(tagSequence, parts...)))
+}
+
+func (p *Prepared) signerInfo(digest, signature []byte, unsigned []Attribute) []byte {
+	c := p.request.Key.Certificate
+	in := reader(p.attrs)
+	attrs, _ := in.want(tagSet)
+	parts := [][]byte{
+		{tagInteger, 1, 1},
+		wrap(tagSequence, c.RawIssuer, encodeSerial(c)),
+		digest,
+		wrap(tagContext0, attrs.body),
+		p.encoded,
+		wrap(tagOctets, signature),
+	}
+	if len(unsigned) > 0 {
+		members := make([][]byte, len(unsigned))
+		for i, a := range unsigned {
+			members[i] = encodeAttribute(a)
+		}
+		parts = append(parts, wrapSet(tagContext1, members))
+	}
+	return wrap(tagSequence, parts...)
+}
+
+// encodeSerial encodes the serial number of an existing certificate: crypto/asn1 cannot fail on it.
+func encodeSerial(c *x509.Certificate) []byte {
+	der, err := asn1.Marshal(c.SerialNumber)
+	if err != nil {
+		return []byte{tagInteger, 1, 0}
+	}
+	return der
+}
+
+func (p *Prepared) certificates() [][]byte {
+	if p.request.OmitCertificates {
+		return nil
+	}
+	var list [][]byte
+	for _, c := range p.request.Key.Certificates() {
+		list = append(list, c.Raw)
+	}
+	return list
+}
+
+// Sign makes a SignedData in DER with one signer. A signer whose value its certificate does not verify is refused with
+// ErrSignature.
+func Sign(r SignRequest) ([]byte, error) {
+	p, err := Prepare(r)
+	if err != nil {
+		return nil, err
+	}
+	if r.Key.Signer == nil {
+		return nil, fmt.Errorf("signing: %w", keys.ErrNoKey)
+	}
+	_, digest, opts := p.ToSign()
+	signature, err := r.Key.Signer.Sign(rand.Reader, digest, opts)
+	if err != nil {
+		return nil, fmt.Errorf("signing: %w", err)
+	}
+	if !ownSoftwareKey(r.Key) {
+		return p.Complete(signature)
+	}
+	return p.finish(signature)
+}
+
+// ownSoftwareKey tells that the key is the standard library's and belongs to the certificate, so that its value needs no
+// check, which would cost more than an ECDSA signature. What signs outside of the process is always checked.
+func ownSoftwareKey(k *keys.Key) bool {
+	switch k.Signer.(type) {
+	case *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey:
+		public, ok := pki.PublicKey(k.Certificate).(interface{ Equal(crypto.PublicKey) bool })
+		return ok && public.Equal(k.Signer.Public())
+	}
+	return false
+}
+
+// EstimateSize returns an upper bound of the size of what Sign makes, in bytes; unsigned is the room for the values of
+// unsigned attributes, such as a time-stamp token (0: none). r.Digest may be nil.
+func EstimateSize(r SignRequest, unsigned int) (int, error) {
+	if r.Digest == nil && r.Content == nil {
+		hash := r.Hash
+		if hash == 0 {
+			hash = crypto.SHA256
+			if r.Key != nil && r.Key.Certificate != nil && r.Key.Certificate.PublicKeyAlgorithm == x509.Ed25519 {
+				hash = crypto.SHA512
+			}
+		}
+		r.Digest = make([]byte, hash.Size())
+	}
+	p, err := Prepare(r)
+	if err != nil {
+		return 0, err
+	}
+	size := 0
+	switch key := pki.PublicKey(r.Key.Certificate).(type) {
+	case *rsa.PublicKey:
+		size = key.Size()
+	case *ecdsa.PublicKey:
+		size = 2*((key.Curve.Params().BitSize+7)/8+3) + 3
+	case ed25519.PublicKey:
+		size = ed25519.SignatureSize
+	}
+	var attrs []Attribute
+	if unsigned > 0 {
+		attrs = []Attribute{TimestampAttribute(make([]byte, unsigned))}
+	}
+	return len(p.assemble(make([]byte, size), attrs)), nil
+}
+
+// TimestampAttribute is the signature-time-stamp unsigned attribute (RFC 3161 appendix A) of a token in DER.
+func TimestampAttribute(token []byte) Attribute {
+	return Attribute{Type: oidTimestamp(), Values: [][]byte{token}}
+}
