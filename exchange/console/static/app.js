@@ -5,7 +5,7 @@ const all = (root, selector) => root.querySelectorAll(selector);
 // A form that acts is sent once: a second press while it is under way does nothing.
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (!form.matches("form[data-once]") || event.defaultPrevented) return;
+  if (!form.matches("form[data-single]") || event.defaultPrevented) return;
   if (form.dataset.sent) { event.preventDefault(); return; }
   if (event.submitter && event.submitter.formMethod === "get") return;
   form.dataset.sent = "1";

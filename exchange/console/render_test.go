@@ -1,0 +1,376 @@
+package console
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"text/template/parse"
+	"time"
+	"unicode"
+)
+
+func testVoices(t *testing.T) map[string]*voice {
+	t.Helper()
+	a, err := newAssets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	voices, err := newVoices(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return voices
+}
+
+// TestEveryScreenRenders runs each template in each language with a full and with an empty view.
+func TestEveryScreenRenders(t *testing.T) {
+	for lang, v := range testVoices(t) {
+		for name, bodies := range sampleBodies(v) {
+			for i, body := range bodies {
+				for _, actor := range []*actorView{nil, {Name: "Hoàng Thị Mai", Roles: "Văn thư", Agency: "UBND tỉnh Bắc Kạn", CanDraft: true}} {
+					p := &page{Title: "T", Actor: actor, Body: body, Viewer: true, Done: "xong",
+						Langs:   []langLink{{Code: "vi", Name: "Tiếng Việt", Label: "VI", URL: "/?lang=vi", Current: true}},
+						Nav:     []navItem{{Label: "A", Group: true}, {Label: "B", URL: "/b", Current: true}},
+						Problem: &problemView{Message: "m", Kept: "k", Advice: "a", Ref: "r", Fields: []fieldProblem{{"pdf", "x"}}}}
+					if name == "login" { // it brings its own problem, next to the form
+						p.Problem = nil
+					}
+					html, err := v.render(name, p)
+					if err != nil {
+						t.Errorf("%s %s %d: %v", lang, name, i, err)
+						continue
+					}
+					checkHTML(t, lang+" "+name, html)
+				}
+			}
+		}
+		for _, name := range screens() {
+			if len(sampleBodies(v)[name]) == 0 {
+				t.Errorf("screen %s has no sample", name)
+			}
+		}
+	}
+}
+
+// checkHTML looks for what the Content-Security-Policy would block and for what a screen reader would miss.
+func checkHTML(t *testing.T, name string, html []byte) {
+	t.Helper()
+	for _, bad := range []string{` style="`, `<script>`, ` onclick=`, ` hx-on`, `javascript:`, `<no value>`, `ZgotmplZ`} {
+		if bytes.Contains(html, []byte(bad)) {
+			t.Errorf("%s: page holds %s", name, bad)
+		}
+	}
+	ids := regexp.MustCompile(`\bid="([^"]*)"`).FindAllSubmatch(html, -1)
+	seen := map[string]bool{}
+	for _, m := range ids {
+		if seen[string(m[1])] {
+			t.Errorf("%s: id %q twice", name, m[1])
+		}
+		seen[string(m[1])] = true
+	}
+	for _, m := range regexp.MustCompile(`<label[^>]* for="([^"]*)"`).FindAllSubmatch(html, -1) {
+		if !seen[string(m[1])] {
+			t.Errorf("%s: label for %q has no field", name, m[1])
+		}
+	}
+}
+
+func TestCatalogsHaveTheSameKeysAndHoles(t *testing.T) {
+	voices := testVoices(t)
+	vi, en := voices["vi"].texts, voices["en"].texts
+	hole := regexp.MustCompile(`\{\d\}`)
+	for key, text := range vi {
+		other, ok := en[key]
+		if !ok {
+			t.Errorf("en misses %s", key)
+			continue
+		}
+		a, b := hole.FindAllString(text, -1), hole.FindAllString(other, -1)
+		slices.Sort(a)
+		slices.Sort(b)
+		if !slices.Equal(a, b) {
+			t.Errorf("%s: holes differ: %v and %v", key, a, b)
+		}
+		if strings.TrimSpace(text) == "" || strings.TrimSpace(other) == "" {
+			t.Errorf("%s is empty", key)
+		}
+	}
+	for key := range en {
+		if _, ok := vi[key]; !ok {
+			t.Errorf("vi misses %s", key)
+		}
+	}
+}
+
+// dynamicPrefixes are families of keys whose last part is a code.
+func dynamicPrefixes() []string {
+	return []string{"state.", "status.", "transport.", "channel.", "priority.", "competence.", "role.", "done.", "act.",
+		"queue.", "step.", "check.", "word.", "book.", "cause.", "lang.", "error.", "sig.covers.", "rate.of.", "register."}
+}
+
+// TestKeysInUse finds keys that the code or a template asks for and no catalog has, and texts that nobody asks for.
+func TestKeysInUse(t *testing.T) {
+	texts := testVoices(t)["vi"].texts
+	used := map[string]bool{}
+	sources, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inCode := regexp.MustCompile(`(?:say|told|filter)\("([a-z0-9.]+)"|(?:item|group)\("([a-z0-9.]+)"|, "(account\.[a-z]+)"`)
+	for _, name := range sources {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range inCode.FindAllStringSubmatch(string(b), -1) {
+			used[m[1]+m[2]+m[3]] = true
+		}
+	}
+	eachTemplate(t, func(_ string, n parse.Node) {
+		cmd, ok := n.(*parse.CommandNode)
+		if !ok || len(cmd.Args) < 2 || cmd.Args[0].String() != "t" {
+			return
+		}
+		if s, ok := cmd.Args[1].(*parse.StringNode); ok {
+			used[s.Text] = true
+		} else {
+			t.Errorf("t with a computed key: %s", cmd)
+		}
+	})
+	for key := range used {
+		if _, ok := texts[key]; !ok && !strings.HasSuffix(key, ".") {
+			t.Errorf("no text for %q", key)
+		}
+	}
+	for key := range texts {
+		dynamic := slices.ContainsFunc(dynamicPrefixes(), func(p string) bool { return strings.HasPrefix(key, p) })
+		if !used[key] && !dynamic {
+			t.Errorf("nobody says %q", key)
+		}
+	}
+}
+
+// TestNoTextOutsideTheCatalog reads every text between tags, and every attribute a person hears or sees.
+func TestNoTextOutsideTheCatalog(t *testing.T) {
+	attribute := regexp.MustCompile(`(?:title|alt|placeholder|aria-label|value)="([^"]*)$|(?:title|alt|placeholder|aria-label)="([^"]*)"`)
+	for _, name := range templateNames(t) {
+		b, err := templateFiles.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain := regexp.MustCompile(`\{\{[^}]*\}\}`).ReplaceAllString(string(b), "")
+		for _, m := range attribute.FindAllStringSubmatch(plain, -1) {
+			if hasLetter(m[1] + m[2]) {
+				t.Errorf("%s: text in an attribute: %s", name, m[0])
+			}
+		}
+		plain = regexp.MustCompile(`(?s)<[^>]*>`).ReplaceAllString(plain, "")
+		for line := range strings.SplitSeq(plain, "\n") {
+			if hasLetter(line) && strings.TrimSpace(line) != "VT" { // the mark in the brand is a drawing
+				t.Errorf("%s: text outside the catalog: %s", name, line)
+			}
+		}
+	}
+}
+
+func hasLetter(s string) bool { return strings.IndexFunc(s, unicode.IsLetter) >= 0 }
+
+func templateNames(t *testing.T) []string {
+	t.Helper()
+	names, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// eachTemplate visits every node of every template.
+func eachTemplate(t *testing.T, visit func(name string, n parse.Node)) {
+	t.Helper()
+	v := testVoices(t)["vi"]
+	a, err := newAssets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	builtins := map[string]any{}
+	for _, f := range []string{"and", "or", "not", "len", "eq", "ne", "print", "printf", "index"} {
+		builtins[f] = func() {}
+	}
+	for _, name := range templateNames(t) {
+		b, err := templateFiles.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trees, err := parse.Parse(name, string(b), "", "", v.functions(a), builtins)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tree := range slices.Collect(maps.Values(trees)) {
+			walk(tree.Root, func(n parse.Node) { visit(name, n) })
+		}
+	}
+}
+
+func walk(n parse.Node, visit func(parse.Node)) {
+	visit(n)
+	list := func(l *parse.ListNode) {
+		if l != nil {
+			for _, c := range l.Nodes {
+				walk(c, visit)
+			}
+		}
+	}
+	pipe := func(p *parse.PipeNode) {
+		if p == nil {
+			return
+		}
+		for _, c := range p.Cmds {
+			walk(c, visit)
+		}
+	}
+	branch := func(b *parse.BranchNode) { pipe(b.Pipe); list(b.List); list(b.ElseList) }
+	switch n := n.(type) {
+	case *parse.ListNode:
+		list(n)
+	case *parse.ActionNode:
+		pipe(n.Pipe)
+	case *parse.CommandNode:
+		for _, a := range n.Args {
+			if p, ok := a.(*parse.PipeNode); ok {
+				pipe(p)
+			}
+		}
+	case *parse.IfNode:
+		branch(&n.BranchNode)
+	case *parse.RangeNode:
+		branch(&n.BranchNode)
+	case *parse.WithNode:
+		branch(&n.BranchNode)
+	case *parse.TemplateNode:
+		pipe(n.Pipe)
+	}
+}
+
+// TestThirdPartyFilesAreUnchanged compares the vendored files with their recorded digests.
+func TestThirdPartyFilesAreUnchanged(t *testing.T) {
+	lock, err := staticFiles.ReadFile("static/thirdparty/thirdparty.lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	lines := bufio.NewScanner(bytes.NewReader(lock))
+	for lines.Scan() {
+		sum, name, ok := strings.Cut(lines.Text(), "  ")
+		if !ok {
+			t.Fatalf("line %q", lines.Text())
+		}
+		want[name] = sum
+	}
+	err = fs.WalkDir(staticFiles, "static/thirdparty", func(path string, d fs.DirEntry, err error) error {
+		name := strings.TrimPrefix(path, "static/thirdparty/")
+		if err != nil || d.IsDir() || name == "thirdparty.lock" || name == "README.md" {
+			return err
+		}
+		b, err := staticFiles.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(b)
+		if want[name] != hex.EncodeToString(sum[:]) {
+			t.Errorf("%s is not the recorded file", name)
+		}
+		delete(want, name)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range want {
+		t.Errorf("%s is missing", name)
+	}
+}
+
+// sampleBodies are representative views of each screen: a full one and an empty one.
+func sampleBodies(v *voice) map[string][]any {
+	at := time.Date(2026, 11, 23, 8, 30, 0, 0, hanoi)
+	ok := chip{"ok", "ok", "Hợp lệ"}
+	in := []incomingRow{{URL: "/incoming/1", Subject: "V/v báo cáo", Code: "05/QĐ-UBND", Type: "Quyết định", Issued: "20/11/2026",
+		From: "UBND tỉnh", FromCode: "H03", Received: at, Due: "30/11/2026", Arrival: "số đến 7", Priority: "Hỏa tốc", Late: true, Verdict: ok, Status: ok},
+		{URL: "/incoming/2", Subject: "Giấy mời họp", Code: "12/GM-SNV", Type: "Giấy mời", From: "Sở Nội vụ", FromCode: "H03.12", Received: at, Verdict: ok, Status: ok}}
+	out := []outgoingRow{{URL: "/documents/1", Subject: "V/v <báo cáo> & số liệu", Code: "05/QĐ-UBND", Type: "Quyết định",
+		Signer: "Lý Thái Hải", Recipients: "3", Priority: "Khẩn", Created: at, State: ok}}
+	filter := filterView{Action: "/incoming", Query: `"a<b`, Placeholder: "p", States: []option{{"03", "Đã vào sổ", true}},
+		Years: []option{{"2026", "2026", true}}, Active: true}
+	verdict := &verdictView{Tone: "ok", Icon: "ok", Sentence: "Toàn vẹn", Reasons: []string{"r"},
+		Checks:     []checkView{{"Toàn vẹn nội dung", "ok", "ok", "đạt", "d"}, {"Chứng thư tin cậy", "wait", "ask", "không xác định", ""}},
+		Signatures: []signatureView{{Signer: "Lý Thái Hải", Organization: "UBND", Chip: ok, Facts: []fact{{"Dạng", "B-T"}}, Reasons: []string{"x"}}}}
+	events := []eventRow{{What: "Đã ký", Text: "t", By: "Lý Thái Hải", Proof: "mục 4", At: at}}
+	acts := []action{{Key: "seal", URL: "/documents/1/sign", Label: "l", Hint: "h", Button: "b", Primary: true, Passphrase: true, Hidden: []fact{{"step", "seal"}}},
+		{Key: "assign", URL: "/x", Label: "l", Button: "b", Assign: true, People: []option{{"1", "A", false}}, Note: true, NoteLabel: "n", Open: true},
+		{Key: "refuse", URL: "/x", Label: "l", Button: "b", Danger: true, Note: true, NoteRequired: true, NoteLabel: "n"}}
+	deliveries := []deliveryRow{{Name: "Sở Nội vụ", Recipient: "H03.12", Channel: "Trong hệ thống", Arrival: "số đến 4", Trouble: "t", Status: ok, Updated: at,
+		Receipts: []receiptRow{{"/documents/1/receipts/1", "01 Đã đến", at}}}}
+	return map[string][]any{
+		"login": {loginBody{Next: "/", Login: "mai", Expired: true, Lost: true, Problem: &problemView{Message: "m", Advice: "a"}}, loginBody{}},
+		"home": {homeBody{Greeting: "g", Queues: []queue{{"l", "h", "3", "/incoming", false, true}, {"l", "h", "0", "/incoming", true, false}},
+			Incoming: in, Outgoing: out, CanDraft: true}, homeBody{}},
+		"incoming_list": {incomingListBody{Filter: filter, Rows: in, Pager: pagerView{"/incoming", "/incoming?after=x"}}, incomingListBody{Filter: filter}, incomingListBody{}},
+		"outgoing_list": {outgoingListBody{Filter: filter, Rows: out, Pager: pagerView{Next: "/x"}, CanDraft: true}, outgoingListBody{Filter: filter}, outgoingListBody{CanDraft: true}},
+		"document": {documentBody{URL: "/documents/1", PDF: "/documents/1/pdf", Subject: "s", Code: "05/QĐ-UBND", Type: "Quyết định", Priority: "Khẩn",
+			State: ok, Steps: v.steps("seal"), Verdict: verdict, Live: true, Deliveries: deliveries, Facts: []fact{{"Người ký", "A"}}, Events: events, Actions: acts},
+			documentBody{State: ok}, documentBody{State: ok, Actions: []action{{Key: "w", Primary: true, Wait: true, Label: "l", Hint: "h"}}},
+			documentBody{State: ok, Actions: []action{{Key: "s", Primary: true, Link: true, URL: "/x", Label: "l", Button: "b"}}}},
+		"incoming": {incomingBody{PDF: "/incoming/1/pdf", Subject: "s", Code: "c", Type: "t", Priority: "Khẩn", FromLine: "f", Status: ok,
+			Stamp: &stampView{"Sở Nội vụ", "04", "23/11/2026"}, Verdict: verdict, Facts: []fact{{"a", "b"}}, Events: events, Actions: acts}, incomingBody{Status: ok}},
+		"compose": {composeBody{Steps: v.steps("draft"), Limit: "50 MB", Symbol: "UBND", Values: composeValues{Subject: "s", Due: "2026-11-30"},
+			Errors: map[string]string{"pdf": "x", "subject": "x", "type": "x", "notation": "x", "due": "x"}, Types: []option{{"QĐ", "Quyết định", true}},
+			Priorities: []option{{"0", "Thường", true}}, Competences: []option{{"", "k", true}}, Signers: []option{{"Lý Thái Hải", "Chủ tịch", false}}},
+			composeBody{Errors: map[string]string{"pdf": "", "subject": "", "type": "", "notation": "", "due": ""}}},
+		"send": {sendBody{DocumentURL: "/documents/1", Code: "c", Subject: "s", Query: "q", Hint: "h", Steps: v.steps("send"), More: true,
+			Recipients: []recipientRow{{"H03.12", "Sở Nội vụ", "so noi vu", true, ok}}}, sendBody{}},
+		"sent":     {sentBody{Filter: filter, Documents: []sentDocument{{"/documents/1", "c", "s", at, deliveries}}, Pager: pagerView{Next: "/x"}}, sentBody{Filter: filter}, sentBody{}},
+		"register": {registerBody{Title: "t", Lead: "l", Years: []option{{"2026", "2026", true}}, Columns: []string{"a", "b"}, Rows: []registerRow{{Cells: cells(registerCell{"1", "/x"}, "2"), Cancelled: true}}}, registerBody{}},
+		"rate": {rateBody{From: "2026-01-01", To: "2026-11-23", Rate: "98,75%", Sentence: "s", Population: 3, Height: 40, Facts: []fact{{"a", "1"}},
+			Bars: []rateBar{{"l", "n", "50%", "2", "1", 4, 17, 240, true}}, Causes: []rateCause{{"c", "1", "o", "n"}}}, rateBody{}, rateBody{Population: 1}},
+		"check":    {checkBody{File: "a.pdf", Limit: "l", Verdict: verdict}, checkBody{Explain: []fact{{"a", "b"}}}},
+		"agencies": {agenciesBody{Filter: filter, Rows: []agencyRow{{"H03", "UBND tỉnh", "Bắc Kạn", "UBND", "ubnd@backan.example", ok}}, CanAdd: true}, agenciesBody{}},
+		"people": {peopleBody{Agency: "a", AgencyID: "H03", Agencies: []option{{"H03", "UBND", true}}, Roles: []option{{"clerk", "Văn thư", true}},
+			Rows: []personRow{{"Hoàng Thị Mai", "Văn thư", "mai", "Văn thư", "", ok}}, CanAdd: true}, peopleBody{}},
+		"account": {accountBody{Name: "n", Line: "l", Owners: []keyOwner{{Kind: "person", Title: "t", CanSet: true}, {Kind: "agency", Title: "t",
+			Certificates: []certificateRow{{"s", "f", "i", at, ok}}}}}},
+		"error": {errorBody{"h", "m", "k", "a", "/", "b", "r"}, errorBody{}},
+	}
+}
+
+// TestCatalogFilesAreTidy keeps the catalogs readable as text: one key a line, in the same order.
+func TestCatalogFilesAreTidy(t *testing.T) {
+	order := map[string][]string{}
+	for _, lang := range languages() {
+		b, err := localeFiles.ReadFile("locale/" + lang + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !json.Valid(b) {
+			t.Fatalf("%s is not JSON", lang)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^ "([^"]+)":`).FindAllSubmatch(b, -1) {
+			order[lang] = append(order[lang], string(m[1]))
+		}
+	}
+	if !slices.Equal(order["vi"], order["en"]) {
+		t.Error("the catalogs do not have the same keys in the same order")
+	}
+}
