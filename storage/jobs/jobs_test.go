@@ -442,7 +442,11 @@ func TestRunsAgainAfterKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	q, err := jobs.New(db, jobs.Options{})
 	if err != nil {
 		t.Fatal(err)
