@@ -1,7 +1,6 @@
 package pdf
 
 import (
-	"bytes"
 	"reflect"
 	"strconv"
 )
@@ -503,12 +502,4 @@ func unhex(c int) int {
 		return c - 'A' + 10
 	}
 	return -1
-}
-
-// find is bytes.Index or bytes.LastIndex.
-func find(b []byte, pat string, last bool) int {
-	if last {
-		return bytes.LastIndex(b, []byte(pat))
-	}
-	return bytes.Index(b, []byte(pat))
 }

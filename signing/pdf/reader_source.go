@@ -1,6 +1,7 @@
 package pdf
 
 import (
+	"bytes"
 	"errors"
 	"io"
 )
@@ -62,37 +63,48 @@ func (s *source) slice(off, n int64) ([]byte, error) {
 
 // lastIndex finds the last occurrence of pat that lies wholly within [lo, hi), or -1.
 func (s *source) lastIndex(pat string, lo, hi int64) (int64, error) {
-	return s.search(pat, lo, hi, true)
+	lo, hi = max(lo, 0), min(hi, s.size)
+	for lo < hi {
+		from := max(lo, hi-pageSize)
+		chunk, err := s.slice(from, hi-from)
+		if err != nil {
+			return -1, err
+		}
+		if i := bytes.LastIndex(chunk, []byte(pat)); i >= 0 {
+			return from + int64(i), nil
+		}
+		if from == lo {
+			break
+		}
+		hi = from + int64(len(pat)-1)
+	}
+	return -1, nil
 }
 
 // index finds the first occurrence of pat that lies wholly within [lo, hi), or -1.
 func (s *source) index(pat string, lo, hi int64) (int64, error) {
-	return s.search(pat, lo, hi, false)
-}
-
-func (s *source) search(pat string, lo, hi int64, last bool) (int64, error) {
 	lo, hi = max(lo, 0), min(hi, s.size)
 	overlap := int64(len(pat) - 1)
 	for lo < hi {
-		from, to := lo, min(hi, lo+pageSize)
-		if last {
-			from, to = max(lo, hi-pageSize), hi
-		}
-		chunk, err := s.slice(from, to-from)
+		p, err := s.page(lo / pageSize)
 		if err != nil {
 			return -1, err
 		}
-		if i := find(chunk, pat, last); i >= 0 {
-			return from + int64(i), nil
+		p = p[lo%pageSize:]
+		p = p[:min(int64(len(p)), hi-lo)]
+		if i := bytes.Index(p, []byte(pat)); i >= 0 {
+			return lo + int64(i), nil
 		}
-		switch {
-		case last && from == lo, !last && to == hi:
-			return -1, nil
-		case last:
-			hi = from + overlap
-		default:
-			lo = to - overlap
+		end := lo + int64(len(p))
+		seam := max(lo, end-overlap)
+		across, err := s.slice(seam, min(hi, end+overlap)-seam)
+		if err != nil {
+			return -1, err
 		}
+		if i := bytes.Index(across, []byte(pat)); i >= 0 {
+			return seam + int64(i), nil
+		}
+		lo = end
 	}
 	return -1, nil
 }

@@ -1,0 +1,75 @@
+package signing
+
+import (
+	"fmt"
+
+	"vanthu/signing/pdf"
+	"vanthu/signing/pki"
+)
+
+// judgeChanges judges what was added to the file after the item's revision. An error means that the context ended.
+func (v *verifier) judgeChanges(it *item) error {
+	it.changes = ChangesUnclear
+	if it.field.Revision < 0 {
+		return nil // the reasons already say that the signature closes no revision
+	}
+	it.changes = ChangesNone
+	if it.field.Revision < len(v.f.Revisions())-1 {
+		if err := v.compare(it); err != nil {
+			return err
+		}
+	}
+	v.judgeStructure(it)
+	return nil
+}
+
+// compare has the later revisions judged object by object.
+func (v *verifier) compare(it *item) error {
+	changes, err := v.comparer.Compare(v.ctx, it.field.Revision, pdf.CompareOptions{Signature: *it.field, Fields: v.fields})
+	if stopped(err) || v.ctx.Err() != nil {
+		return err
+	}
+	worst := ""
+	for _, f := range changes.Findings {
+		if f.Outcome == changes.Outcome {
+			worst = f.Rule + ", " + f.Path
+			break
+		}
+	}
+	switch {
+	case err != nil:
+		it.changes = ChangesUnclear
+		it.fault(Unclear, pki.Reason{Code: codeChangesUnclear, Sub: pki.Generic, Detail: err.Error()})
+	case changes.Outcome == pdf.OutcomeNone:
+		it.changes = ChangesPermitted // there is a later revision, though nothing in it shows
+	case changes.Outcome == pdf.OutcomePermitted:
+		it.changes = ChangesPermitted
+		it.reasons = append(it.reasons, pki.Reason{Code: codePermitted, Detail: worst})
+	case changes.Outcome == pdf.OutcomeForbidden:
+		it.changes = ChangesForbidden
+		it.fault(Altered, pki.Reason{Code: codeForbidden, Sub: pki.FormatFailure, Detail: worst})
+	default:
+		it.changes = ChangesUnclear
+		it.fault(Unclear, pki.Reason{Code: codeChangesUnclear, Sub: pki.Generic, Detail: worst})
+	}
+	return nil
+}
+
+// judgeStructure takes the oddities of the file that stand after the signed bytes.
+func (v *verifier) judgeStructure(it *item) {
+	for _, p := range v.f.Problems() {
+		if p.Offset < it.field.Covered() && p.Offset >= 0 && p.Code != pdf.ProblemBoundary {
+			continue // it was signed as it is
+		}
+		switch p.Code {
+		case pdf.ProblemTrailing:
+			it.changes = ChangesForbidden
+			it.fault(Altered, pki.Reason{Code: codeTrailing, Sub: pki.FormatFailure, Detail: p.Detail})
+		default:
+			if it.changes != ChangesForbidden {
+				it.changes = ChangesUnclear
+			}
+			it.fault(Unclear, pki.Reason{Code: codeAmbiguous, Sub: pki.Generic, Detail: fmt.Sprintf("%s, byte %d", p, p.Offset)})
+		}
+	}
+}

@@ -1,0 +1,285 @@
+package signing
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"vanthu/signing/cms"
+	"vanthu/signing/pdf"
+	"vanthu/signing/pki"
+	"vanthu/signing/tsa"
+)
+
+// The forms of signature that are judged (ISO 32000-2 table 257, ETSI EN 319 142-1 §5.3 and §5.4.3).
+const (
+	subFilterDetached pdf.Name = "adbe.pkcs7.detached"
+	subFilterSHA1     pdf.Name = "adbe.pkcs7.sha1"
+	subFilterCAdES    pdf.Name = "ETSI.CAdES.detached"
+	subFilterRFC3161  pdf.Name = "ETSI.RFC3161"
+)
+
+// item is one signature or document time stamp while it is judged.
+type item struct {
+	field     *pdf.Field
+	subFilter pdf.Name
+	out       Signature
+	reasons   pki.Reasons
+	integrity Integrity
+	changes   string
+
+	signed  *cms.SignedData // of a signature, nil when it cannot be read
+	token   *tsa.Token      // of a document time stamp, nil when it cannot be read
+	digests map[crypto.Hash][]byte
+	signer  *x509.Certificate
+	chain   []*x509.Certificate
+
+	valid    bool      // cryptography and binding hold
+	trusted  bool      // the chain holds at the proven time, or now
+	stamped  bool      // an intact time stamp of the signature or of a later revision covers it
+	proven   time.Time // earliest trusted time at which it existed; zero when unproven
+	accuracy time.Duration
+	hasESS   bool
+}
+
+// fault adds a reason and lowers the integrity.
+func (it *item) fault(to Integrity, reasons ...pki.Reason) {
+	it.reasons = append(it.reasons, reasons...)
+	if to == Altered || it.integrity == Intact {
+		it.integrity = to
+	}
+}
+
+// newItem takes what the signature dictionary says.
+func (v *verifier) newItem(field *pdf.Field) *item {
+	it := &item{field: field, integrity: Intact, changes: ChangesUnclear, digests: map[crypto.Hash][]byte{}}
+	view := v.f.Latest()
+	if o, err := view.Resolve(field.Dict["SubFilter"]); err == nil {
+		it.subFilter, _ = o.(pdf.Name)
+	}
+	text := func(key pdf.Name) string {
+		o, err := view.Resolve(field.Dict[key])
+		s, ok := o.(pdf.String)
+		if err != nil || !ok {
+			return ""
+		}
+		return s.Text()
+	}
+	it.out = Signature{
+		Field: field.Name, Kind: KindSignature, Level: LevelAdobe,
+		Reason: text("Reason"), Location: text("Location"),
+	}
+	if it.subFilter == subFilterRFC3161 {
+		it.out.Kind = KindTimestamp
+	} else if t, ok := pdf.ParseTime(text("M")); ok {
+		it.out.ClaimedTime = &t
+	}
+	if len(field.ByteRange) == 4 {
+		it.out.CoversTo = field.Covered()
+	}
+	for _, p := range field.Problems {
+		it.fault(Altered, fieldReason(p))
+	}
+	return it
+}
+
+// examine reads the CMS data and takes the digests that it needs. An error is I/O.
+func (v *verifier) examine(field *pdf.Field) (*item, error) {
+	it := v.newItem(field)
+	var algorithms []crypto.Hash
+	switch it.subFilter {
+	case subFilterRFC3161:
+		token, err := tsa.ParseToken(field.Contents)
+		if err != nil {
+			it.fault(Altered, pki.Reason{Code: pki.CodeToken, Sub: pki.FormatFailure, Detail: err.Error()})
+			return it, nil
+		}
+		it.token = token
+		algorithms = append(algorithms, token.Hash)
+	case subFilterDetached, subFilterCAdES, subFilterSHA1:
+		sd, _, err := cms.ParsePadded(field.Contents, cms.DefaultLimits())
+		if err != nil {
+			it.fault(Altered, pki.Reason{Code: pki.CodeMalformed, Sub: pki.FormatFailure, Detail: err.Error()})
+			return it, nil
+		}
+		it.signed = sd
+		for _, si := range sd.Signers {
+			algorithms = append(algorithms, si.Hash())
+		}
+		if it.subFilter == subFilterSHA1 {
+			algorithms = []crypto.Hash{crypto.SHA1}
+		}
+	default:
+		it.fault(Unclear, pki.Reason{Code: codeSubFilter, Sub: pki.SigConstraints, Detail: string(it.subFilter)})
+		return it, nil
+	}
+	for _, alg := range algorithms {
+		if _, err := v.digest(it, alg); err != nil {
+			return nil, err
+		}
+	}
+	return it, nil
+}
+
+// digest is the digest of the item's ByteRange, nil when it has none or the algorithm is not available.
+func (v *verifier) digest(it *item, alg crypto.Hash) ([]byte, error) {
+	if d, ok := it.digests[alg]; ok {
+		return d, nil
+	}
+	br := it.field.ByteRange
+	if len(br) != 4 || br[0] != 0 || alg == 0 || !alg.Available() || br[1] > br[2] || br[2]+br[3] > v.f.Size() {
+		return nil, nil
+	}
+	d, err := v.hashes.sum(alg, br[1], br[2], br[2]+br[3])
+	if err != nil {
+		return nil, err
+	}
+	it.digests[alg] = d
+	return d, nil
+}
+
+// contentDigest gives the digests to packages cms and tsa. Where the ByteRange is unusable there is no content.
+func (v *verifier) contentDigest(it *item) cms.ContentDigest {
+	return func(alg crypto.Hash) ([]byte, error) {
+		d, err := v.digest(it, alg)
+		if err == nil && d == nil {
+			return nil, fmt.Errorf("no digest of the signed bytes can be taken")
+		}
+		return d, err
+	}
+}
+
+// checkCMS judges cryptography and binding of a signature's CMS data.
+func (v *verifier) checkCMS(it *item, pool []*x509.Certificate) cms.Result {
+	sd := it.signed
+	if len(sd.Signers) == 0 {
+		it.fault(Altered, pki.Reason{Code: pki.CodeSigners, Sub: pki.FormatFailure})
+		return cms.Result{}
+	}
+	if len(sd.Signers) > 1 {
+		it.reasons = append(it.reasons, pki.Reason{Code: codeManySigners, Sub: pki.SigConstraints})
+	}
+	digest := v.contentDigest(it)
+	if it.subFilter == subFilterSHA1 {
+		// The CMS data holds the SHA-1 digest of the bytes as its content (ISO 32000-1 §12.8.3.3).
+		want, err := digest(crypto.SHA1)
+		if err != nil || !bytes.Equal(want, sd.Content) {
+			it.fault(Altered, pki.Reason{Code: pki.CodeDigest, Sub: pki.HashFailure})
+		}
+		digest = nil
+	} else if sd.HasContent {
+		it.fault(Altered, pki.Reason{Code: pki.CodeUnexpectedContent, Sub: pki.FormatFailure})
+		return cms.Result{}
+	}
+	var first cms.Result
+	for i, si := range sd.Signers {
+		res := sd.Verify(si, digest, pool...)
+		if i == 0 {
+			first = res
+		}
+		if !res.Valid {
+			it.fault(broken(res.Reasons), res.Reasons...)
+			if res.ReadError != nil && len(res.Reasons) == 0 {
+				it.fault(Altered, pki.Reason{Code: pki.CodeNoContent, Sub: pki.SignedDataNotFound, Detail: res.ReadError.Error()})
+			}
+		}
+	}
+	return first
+}
+
+// broken tells a signature that is wrong from one that cannot be judged for want of an algorithm or certificate.
+func broken(reasons pki.Reasons) Integrity {
+	for _, r := range reasons {
+		if r.Code != pki.CodeAlgorithm && r.Code != pki.CodeNoSigner && r.Code != pki.CodeLimit {
+			return Altered
+		}
+	}
+	return Unclear
+}
+
+// describe takes the signer's names into the report.
+func (it *item) describe(c *x509.Certificate) {
+	if c == nil {
+		return
+	}
+	it.signer = c
+	it.out.Signer = c.Subject.CommonName
+	if len(c.Subject.Organization) > 0 {
+		it.out.Organization = c.Subject.Organization[0]
+	}
+	if len(c.EmailAddresses) > 0 {
+		it.out.Email = c.EmailAddresses[0]
+	}
+	it.out.Issuer = c.Issuer.String()
+	it.out.Serial = fmt.Sprintf("%x", c.SerialNumber)
+	sum := sha256.Sum256(c.Raw)
+	it.out.Fingerprint = hex.EncodeToString(sum[:])
+}
+
+// finish writes what was found into the report.
+func (v *verifier) finish(it *item) {
+	out := &it.out
+	out.Integrity = it.integrity
+	out.LaterChanges = it.changes
+	out.Covers = "revision"
+	if it.changes == ChangesNone {
+		out.Covers = "document"
+	}
+	if !it.proven.IsZero() {
+		t := it.proven
+		out.ProvenTime = &t
+	}
+	out.Level = v.level(it)
+	out.Indication, out.SubIndication = indication(it.reasons)
+	out.Reasons, out.ReasonsVI = reasonTexts(it.reasons)
+	out.Checks = it.checks()
+}
+
+// checks are the five checks behind the sentence.
+func (it *item) checks() []Check {
+	yes, no := true, false
+	decide := func(ok bool) *bool {
+		if ok {
+			return &yes
+		}
+		return &no
+	}
+	content := decide(it.integrity == Intact || it.valid)
+	signature, changes := decide(it.valid), decide(it.changes == ChangesNone || it.changes == ChangesPermitted)
+	if it.integrity == Unclear && !it.valid {
+		content, signature = nil, nil
+	}
+	if it.changes == ChangesUnclear {
+		changes = nil
+	}
+	signer := Check{Name: CheckSigner, OK: decide(it.trusted)}
+	if len(it.chain) > 0 {
+		signer.Detail = it.chain[len(it.chain)-1].Subject.String()
+	}
+	when := Check{Name: CheckTime}
+	if !it.proven.IsZero() {
+		when.OK, when.Detail = &yes, it.proven.UTC().Format(time.RFC3339)
+	}
+	return []Check{
+		{Name: CheckContent, OK: content},
+		{Name: CheckSignature, OK: signature, Detail: it.out.Algorithm},
+		signer,
+		when,
+		{Name: CheckChanges, OK: changes, Detail: it.changes},
+	}
+}
+
+// digestAlgorithm is that of the first signer.
+func (it *item) digestAlgorithm() crypto.Hash {
+	if it.subFilter == subFilterSHA1 {
+		return crypto.SHA1
+	}
+	if it.signed == nil || len(it.signed.Signers) == 0 {
+		return 0
+	}
+	return it.signed.Signers[0].Hash()
+}
