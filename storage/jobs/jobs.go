@@ -153,7 +153,7 @@ func (q *Queue) Add(ctx context.Context, tx *sqldb.Tx, kind Kind, args any, opts
 	if err != nil {
 		return fmt.Errorf("adding a %s job: %w", kind, err)
 	}
-	encoded, err := json.Marshal(payload{Args: raw})
+	encoded, err := json.Marshal(payload{Args: string(raw)})
 	if err != nil {
 		return fmt.Errorf("adding a %s job: %w", kind, err)
 	}

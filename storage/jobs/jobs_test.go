@@ -100,7 +100,7 @@ func TestRunsWhatWasCommittedWithItsArguments(t *testing.T) {
 			return nil
 		})
 		start(t, q)
-		want := args{Name: "Công văn số 5 \u0001 \"x\"", N: 1<<53 + 1}
+		want := args{Name: "Công văn số 5 \x00\u0001 \"x\"", N: 1<<53 + 1}
 		refused := errors.New("no")
 		err := db.Update(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
 			return errors.Join(q.Add(ctx, tx, "test.run", args{Name: "rolled back"}, jobs.AddOptions{}), refused)

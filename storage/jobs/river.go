@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -188,10 +187,11 @@ func (b backoff) NextRetry(job *rivertype.JobRow) time.Time {
 }
 
 // payload is the arguments of any kind: River wants a type that names it and
-// is a JSON object, so the arguments stand inside one.
+// is a JSON object. The arguments stand inside as text, since jsonb on its way
+// through the PostgreSQL driver rounds large numbers and refuses \u0000.
 type payload struct {
 	kind Kind
-	Args json.RawMessage `json:"args"`
+	Args string `json:"args"`
 }
 
 // Kind names the job for River.

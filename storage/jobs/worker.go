@@ -70,7 +70,7 @@ func (w *worker) run(ctx context.Context, job *river.Job[payload]) (err error) {
 			err = fmt.Errorf("handler panicked: %v\n%s", r, debug.Stack())
 		}
 	}()
-	return w.handler(ctx, job.Args.Args)
+	return w.handler(ctx, json.RawMessage(job.Args.Args))
 }
 
 func (w *worker) logged(job *river.Job[payload], err error) error {
@@ -89,7 +89,7 @@ func (w *worker) logged(job *river.Job[payload], err error) error {
 // addAgain adds a fresh job for a lane whose job ends for good.
 func (q *Queue) addAgain(ctx context.Context, kind Kind, job *river.Job[payload], lane string) error {
 	return q.db.Update(context.WithoutCancel(ctx), func(ctx context.Context, tx *sqldb.Tx) error {
-		return q.Add(ctx, tx, kind, job.Args.Args, AddOptions{Lane: lane, MaxAttempts: job.MaxAttempts})
+		return q.Add(ctx, tx, kind, json.RawMessage(job.Args.Args), AddOptions{Lane: lane, MaxAttempts: job.MaxAttempts})
 	})
 }
 
