@@ -73,7 +73,7 @@ func (v *View) Geometry(page Dict) (PageGeometry, error) {
 			g.Box = cut
 		}
 	}
-	rotate, err := v.inherited(page, "Rotate")
+	rotate, err := v.PageAttr(page, "Rotate")
 	if err != nil {
 		return g, err
 	}
@@ -90,27 +90,8 @@ func (v *View) Geometry(page Dict) (PageGeometry, error) {
 	return g, nil
 }
 
-// inherited looks a key up in the page and then in its ancestors.
-func (v *View) inherited(page Dict, key Name) (Object, error) {
-	for range 100 { // deeper trees do not occur; a loop ends here
-		if o, ok := page[key]; ok {
-			return v.Resolve(o)
-		}
-		parent, err := v.Resolve(page["Parent"])
-		if err != nil {
-			return nil, err
-		}
-		next, ok := parent.(Dict)
-		if !ok {
-			return nil, nil
-		}
-		page = next
-	}
-	return nil, nil
-}
-
 func (v *View) inheritedBox(page Dict, key Name) (box [4]float64, ok bool, err error) {
-	o, err := v.inherited(page, key)
+	o, err := v.PageAttr(page, key)
 	if err != nil {
 		return box, false, err
 	}
