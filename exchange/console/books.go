@@ -96,7 +96,7 @@ func (s *server) rate(v *visit) error {
 		{v.say("rate.registered"), v.num(stats.Registered)}, {v.say("rate.completed"), v.num(stats.Completed)},
 		{v.say("rate.refused"), v.num(stats.Refused)}, {v.say("rate.excluded"), v.num(stats.Excluded + stats.Cancelled)},
 		{v.say("rate.deliveryrate"), v.percent(stats.DeliveryRate)}}
-	body.Bars, body.Height = v.bars(stats.ByAgency)
+	body.Bars = v.bars(stats.ByAgency)
 	for i := range stats.Missing {
 		m := &stats.Missing[i]
 		text := m.Text
@@ -109,18 +109,14 @@ func (s *server) rate(v *visit) error {
 	return v.show(http.StatusOK, "rate", v.say("nav.rate"), body)
 }
 
-// bars draws each agency's share on a scale from 0 to 100%; beyond 40 agencies only the table could be read.
-func (v *visit) bars(by []exchange.AgencyCounts) ([]rateBar, int) {
-	const rowHeight, fullWidth, labelLetters = 30, 480, 40
+// bars draws each agency's share on a scale from 0 to 100%.
+func (v *visit) bars(by []exchange.AgencyCounts) []rateBar {
+	const fullWidth = 1000
 	bars := make([]rateBar, 0, len(by))
 	for i := range by {
 		a := &by[i]
-		label := []rune(a.Name)
-		if len(label) > labelLetters {
-			label = append(label[:labelLetters-1], '…')
-		}
-		bars = append(bars, rateBar{Label: string(label), Name: a.Name, Rate: v.percent(a.Rate), Population: v.num(a.Population),
-			Electronic: v.num(a.Electronic), Y: i*rowHeight + 4, TextY: i*rowHeight + 17, Width: int(a.Rate*fullWidth + 0.5), Low: a.Rate < 1})
+		bars = append(bars, rateBar{Name: a.Name, Rate: v.percent(a.Rate), Population: v.num(a.Population),
+			Electronic: v.num(a.Electronic), Width: int(a.Rate*fullWidth + 0.5), Low: a.Rate < 1})
 	}
-	return bars, len(bars)*rowHeight + 6
+	return bars
 }

@@ -79,8 +79,8 @@ func (v *visit) incomingActions(in *exchange.Incoming) ([]action, error) {
 	refuse.Danger, refuse.Note, refuse.NoteRequired, refuse.NoteLabel = true, true, true, v.say("act.refuse.reason")
 	finish := act("finish", in.Status == exchange.StatusProcessing)
 	finish.Note = !finish.Primary
-	assign := act("assign", false)
-	assign.Assign, assign.Note, assign.Open = true, true, in.Status == exchange.StatusRegistered
+	assign := act("assign", in.Status == exchange.StatusRegistered)
+	assign.Assign, assign.Note = true, true
 	if leader || clerk {
 		people, err := v.srv.cfg.Registry.People(v.ctx(), v.actor.Agency)
 		if err != nil {
@@ -98,7 +98,7 @@ func (v *visit) incomingActions(in *exchange.Incoming) ([]action, error) {
 	case in.Status == exchange.StatusArrived:
 		return []action{wait("register")}, nil
 	case in.Status == exchange.StatusRegistered && (leader || clerk):
-		return []action{{Key: "next", Primary: true, Wait: true, Label: v.say("act.assign"), Hint: v.say("act.assign.hint")}, assign}, nil
+		return []action{assign}, nil
 	case in.Status == exchange.StatusRegistered:
 		return []action{wait("assign")}, nil
 	case in.Status == exchange.StatusAssigned && worker:

@@ -319,7 +319,7 @@ func sampleBodies(v *voice) map[string][]any {
 		Signatures: []signatureView{{Signer: "Lý Thái Hải", Organization: "UBND", Chip: ok, Facts: []fact{{"Dạng", "B-T"}}, Reasons: []string{"x"}}}}
 	events := []eventRow{{What: "Đã ký", Text: "t", By: "Lý Thái Hải", Proof: "mục 4", At: at}}
 	acts := []action{{Key: "seal", URL: "/documents/1/sign", Label: "l", Hint: "h", Button: "b", Primary: true, Passphrase: true, Hidden: []fact{{"step", "seal"}}},
-		{Key: "assign", URL: "/x", Label: "l", Button: "b", Assign: true, People: []option{{"1", "A", false}}, Note: true, NoteLabel: "n", Open: true},
+		{Key: "assign", URL: "/x", Label: "l", Button: "b", Assign: true, People: []option{{"1", "A", false}}, Note: true, NoteLabel: "n"},
 		{Key: "refuse", URL: "/x", Label: "l", Button: "b", Danger: true, Note: true, NoteRequired: true, NoteLabel: "n"}}
 	deliveries := []deliveryRow{{Name: "Sở Nội vụ", Recipient: "H03.12", Channel: "Trong hệ thống", Arrival: "số đến 4", Trouble: "t", Status: ok, Updated: at,
 		Receipts: []receiptRow{{"/documents/1/receipts/1", "01 Đã đến", at}}}}
@@ -343,8 +343,8 @@ func sampleBodies(v *voice) map[string][]any {
 			Recipients: []recipientRow{{"H03.12", "Sở Nội vụ", "so noi vu", true, ok}}}, sendBody{}},
 		"sent":     {sentBody{Filter: filter, Documents: []sentDocument{{"/documents/1", "c", "s", at, deliveries}}, Pager: pagerView{Next: "/x"}}, sentBody{Filter: filter}, sentBody{}},
 		"register": {registerBody{Title: "t", Lead: "l", Years: []option{{"2026", "2026", true}}, Columns: []string{"a", "b"}, Rows: []registerRow{{Cells: cells(registerCell{"1", "/x"}, "2"), Cancelled: true}}}, registerBody{}},
-		"rate": {rateBody{From: "2026-01-01", To: "2026-11-23", Rate: "98,75%", Sentence: "s", Population: 3, Height: 40, Facts: []fact{{"a", "1"}},
-			Bars: []rateBar{{"l", "n", "50%", "2", "1", 4, 17, 240, true}}, Causes: []rateCause{{"c", "1", "o", "n"}}}, rateBody{}, rateBody{Population: 1}},
+		"rate": {rateBody{From: "2026-01-01", To: "2026-11-23", Rate: "98,75%", Sentence: "s", Population: 3, Facts: []fact{{"a", "1"}},
+			Bars: []rateBar{{"Sở Nội vụ", "50%", "2", "1", 500, true}}, Causes: []rateCause{{"c", "1", "o", "n"}}}, rateBody{}, rateBody{Population: 1}},
 		"check":    {checkBody{File: "a.pdf", Limit: "l", Verdict: verdict}, checkBody{Explain: []fact{{"a", "b"}}}},
 		"agencies": {agenciesBody{Filter: filter, Rows: []agencyRow{{"H03", "UBND tỉnh", "Bắc Kạn", "UBND", "ubnd@backan.example", ok}}, CanAdd: true}, agenciesBody{}},
 		"people": {peopleBody{Agency: "a", AgencyID: "H03", Agencies: []option{{"H03", "UBND", true}}, Roles: []option{{"clerk", "Văn thư", true}},

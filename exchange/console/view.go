@@ -128,11 +128,11 @@ type eventRow struct {
 
 // action is one thing the actor can do next. Exactly one of a bar is Primary.
 type action struct {
-	Key, URL, Label, Hint, Button, NoteLabel                    string
-	Primary, Danger, Open, Wait, Link, Passphrase, Note, Assign bool
-	NoteRequired                                                bool
-	People                                                      []option
-	Hidden                                                      []fact
+	Key, URL, Label, Hint, Button, NoteLabel              string
+	Primary, Danger, Wait, Link, Passphrase, Note, Assign bool
+	NoteRequired                                          bool
+	People                                                []option
+	Hidden                                                []fact
 }
 
 type receiptRow struct {
@@ -222,16 +222,16 @@ type registerBody struct {
 }
 
 type rateBar struct {
-	Label, Name, Rate, Population, Electronic string
-	Y, TextY, Width                           int
-	Low                                       bool
+	Name, Rate, Population, Electronic string
+	Width                              int // of 1000
+	Low                                bool
 }
 
 type rateCause struct{ Cause, Count, Owner, Next string }
 
 type rateBody struct {
 	From, To, Rate, Sentence string
-	Population, Height       int
+	Population               int
 	Facts                    []fact
 	Bars                     []rateBar
 	Causes                   []rateCause

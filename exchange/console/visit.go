@@ -38,7 +38,7 @@ type handler func(v *visit) error
 // errNoPage is an address that does not exist.
 var errNoPage = errors.New("no such page")
 
-// answered is a status that no kind of exchange.Error stands for.
+// pageTimeout bounds one page, uploads included.
 const pageTimeout = 60 * time.Second
 
 type visitKey struct{}
@@ -279,7 +279,8 @@ func (v *visit) nav() []navItem {
 	items := []navItem{item("nav.home", "/"), group("nav.documents"), item("nav.incoming", "/incoming"),
 		item("nav.outgoing", "/outgoing"), item("nav.sent", "/sent"), group("nav.books"),
 		item("nav.book.incoming", "/registers/incoming"), item("nav.book.outgoing", "/registers/outgoing"),
-		group("nav.tools"), item("nav.rate", "/rate"), item("nav.check", "/check"), item("nav.agencies", "/agencies")}
+		group("nav.tools"), item("nav.rate", "/rate"), item("nav.check", "/check"), item("nav.agencies", "/agencies"),
+		item("nav.account", "/account")}
 	if v.actor.Has(registry.RoleAdministrator) {
 		items = append(items, group("nav.admin"), item("nav.people", "/people"))
 	}
