@@ -66,8 +66,13 @@ func unfold(v []byte) string {
 	if bytes.IndexByte(v, '\n') < 0 {
 		return strings.TrimSpace(string(v))
 	}
-	s := strings.NewReplacer("\r\n", "", "\n", "", "\r", "").Replace(string(v))
-	return strings.TrimSpace(s)
+	out := make([]byte, 0, len(v))
+	for _, c := range v {
+		if c != '\r' && c != '\n' {
+			out = append(out, c)
+		}
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // wordDecoder decodes RFC 2047 words in any charset of the web (htmlindex),
@@ -250,6 +255,9 @@ func parseDate(s string) time.Time {
 	}
 	if err != nil || t.Year() < 1 || t.Year() > 9999 {
 		return time.Time{}
+	}
+	if _, offset := t.Zone(); offset <= -24*3600 || offset >= 24*3600 {
+		return t.UTC() // no such zone: keep the moment only
 	}
 	return t
 }

@@ -97,7 +97,8 @@ type Store struct {
 	hasher     *hasher
 	throttle   *throttle
 	hub        *hub
-	cache      *contentCache
+	parsed     *cache[*Content]
+	bodies     *cache[[]byte]
 }
 
 // New brings the mail tables up to date and returns the store.
@@ -111,7 +112,7 @@ func New(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
 		db: cfg.DB, blobs: cfg.Blobs, jobs: cfg.Jobs, domains: make(map[string]bool, len(cfg.Domains)),
 		hostname: cfg.Hostname, relay: cfg.Relay && cfg.Jobs != nil, maxMessage: cfg.MaxMessage, quota: cfg.Quota,
-		now: cfg.Now, log: cfg.Logger, hub: newHub(), cache: newContentCache(cacheBytes),
+		now: cfg.Now, log: cfg.Logger, hub: newHub(), parsed: newCache[*Content](parsedCacheBytes), bodies: newCache[[]byte](bodyCacheBytes),
 	}
 	for _, d := range cfg.Domains {
 		n, err := normalDomain(d)

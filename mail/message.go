@@ -1,9 +1,17 @@
 package mail
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"vanthu/storage/blob"
+	"vanthu/storage/sqldb"
 )
 
 // MailboxID names a mailbox (UUIDv7).
@@ -39,11 +47,11 @@ type Mailbox struct {
 	UIDNext     UID
 	ModSeq      int64
 	Subscribed  bool
-	// RecentFrom is the first UID that no read-write session has seen (\Recent).
+	// RecentFrom is the first UID that no read-write session was told of (\Recent, RFC 3501 §2.3.2).
 	RecentFrom UID
 }
 
-// MailboxStatus counts a mailbox's messages. Size is in bytes.
+// MailboxStatus counts a mailbox's messages. Sizes are in bytes.
 type MailboxStatus struct {
 	Messages, Unseen, Deleted, Recent uint32
 	Size, DeletedSize                 int64
@@ -52,27 +60,34 @@ type MailboxStatus struct {
 // Flags are the system flags of RFC 9051 §2.3.2 as bits.
 type Flags uint8
 
-// The system flags.
+// The system flags. Their values stand in the database.
 const (
 	FlagSeen Flags = 1 << iota
 	FlagAnswered
 	FlagFlagged
 	FlagDeleted
 	FlagDraft
+	allFlags = FlagSeen | FlagAnswered | FlagFlagged | FlagDeleted | FlagDraft
+)
+
+// Bounds of keywords (user-defined flags).
+const (
+	maxKeywords = 64 // on one message
+	maxKeyword  = 64 // bytes of one
 )
 
 // Message is one message in one mailbox (thư). Its bytes are Prefix followed by
-// the blob Digest.
+// the blob Digest; Size is both together.
 type Message struct {
 	Mailbox  MailboxID
 	UID      UID
 	ModSeq   int64
 	Digest   blob.Digest
 	Prefix   string // this recipient's own header lines, each ended by CRLF
-	Size     int64  // len(Prefix) + size of the blob, bytes
-	Received time.Time
+	Size     int64
+	Received time.Time // INTERNALDATE
 	Flags    Flags
-	Keywords []string
+	Keywords []string // sorted
 	Summary  Summary
 }
 
@@ -81,30 +96,510 @@ type Summary struct {
 	Subject     string
 	From        string // "Name <address>" of the first author
 	To          string
-	Sent        time.Time
+	Sent        time.Time // the Date field, zero when it has none
 	MessageID   string
 	Preview     string // first words of the text, without marks
 	Attachments int
 }
 
-// Envelope is an SMTP envelope. From may be empty (null reverse-path).
-type Envelope struct {
-	From Address
-	To   []Address
-	// ID makes a delivery idempotent: the same ID to the same account counts once. Empty means always new.
-	ID string
-	// Trace are header lines (Received: …) to put before the message, each ended by CRLF.
-	Trace string
-	// UTF8 says that the message needs SMTPUTF8 (RFC 6531) to travel on.
-	UTF8 bool
+// Parsed parts of a message that FETCH shows.
+type Content struct {
+	Envelope  MessageEnvelope
+	Structure *Part
 }
 
-// Delivered says where one recipient's copy went. Duplicate is set when the
-// same Envelope.ID had been delivered before; nothing was stored then.
-type Delivered struct {
-	To        Address
-	Account   AccountID
-	Mailbox   MailboxID
-	UID       UID
-	Duplicate bool
+// Snapshot is a mailbox at one moment. UIDs are in order.
+type Snapshot struct {
+	Mailbox     Mailbox
+	UIDs        []UID
+	FirstUnseen UID // 0 when all are seen
+	Keywords    []string
 }
+
+// FlagState is a message's flags after the change ModSeq.
+type FlagState struct {
+	UID      UID
+	ModSeq   int64
+	Flags    Flags
+	Keywords []string
+}
+
+// Changes are what happened to a mailbox after some MODSEQ, up to ModSeq.
+type Changes struct {
+	ModSeq   int64
+	Expunged []UID
+	Changed  []FlagState // new messages too
+}
+
+// Snapshot reads which messages a mailbox has. With claim set the messages that
+// are \Recent now are this session's own.
+func (s *Store) Snapshot(ctx context.Context, id MailboxID, claim bool) (*Snapshot, error) {
+	var snap *Snapshot
+	read := func(ctx context.Context, tx *sqldb.Tx) error {
+		m, err := mailboxByID(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if snap, err = loadSnapshot(ctx, tx, m); err != nil {
+			return err
+		}
+		if claim && m.RecentFrom < m.UIDNext {
+			return claimRecent(ctx, tx, id)
+		}
+		return nil
+	}
+	m, err := s.mailboxByID(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	run := s.db.View
+	if claim && m.RecentFrom < m.UIDNext {
+		run = s.db.Update
+	} else {
+		claim = false
+	}
+	if err := run(ctx, read); err != nil {
+		return nil, fmt.Errorf("reading mailbox %s: %w", id, err)
+	}
+	return snap, nil
+}
+
+func (s *Store) mailboxByID(ctx context.Context, id MailboxID) (*Mailbox, error) {
+	var m *Mailbox
+	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+		m, err = mailboxByID(ctx, tx, id)
+		return err
+	})
+	return m, err
+}
+
+// Changes reads what happened to a mailbox after since. ErrNotFound when the
+// mailbox is gone.
+func (s *Store) Changes(ctx context.Context, id MailboxID, since int64) (*Changes, error) {
+	var c *Changes
+	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		m, err := mailboxByID(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		c = &Changes{ModSeq: m.ModSeq}
+		if m.ModSeq == since {
+			return nil
+		}
+		if c.Expunged, err = expungedSince(ctx, tx, id, since); err != nil {
+			return err
+		}
+		c.Changed, err = changedSince(ctx, tx, id, since)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading changes of mailbox %s: %w", id, err)
+	}
+	return c, nil
+}
+
+// pageSize is the number of messages read at a time: no transaction stays open
+// while a slow client is written to.
+const pageSize = 500
+
+// Messages calls f for each message of the set, in the order of the UIDs,
+// without a transaction around f. Summaries are filled when summary is set.
+func (s *Store) Messages(ctx context.Context, id MailboxID, set UIDSet, summary bool, f func(*Message) error) error {
+	ranges, sift := set.plan()
+	ranges = slices.Clone(ranges)
+	slices.SortFunc(ranges, func(a, b UIDRange) int { return int(int64(a.First) - int64(b.First)) })
+	next := UID(0)
+	for _, r := range ranges {
+		r.First = max(r.First, next)
+		for r.First <= r.Last {
+			var page []Message
+			err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+				page, err = loadMessages(ctx, tx, id, r, pageSize, summary)
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("reading messages: %w", err)
+			}
+			for i := range page {
+				if sift && !set.Contains(page[i].UID) {
+					continue
+				}
+				if err := f(&page[i]); err != nil {
+					return err
+				}
+			}
+			if len(page) < pageSize || page[len(page)-1].UID == MaxUID {
+				break
+			}
+			r.First = page[len(page)-1].UID + 1
+		}
+		if r.Last == MaxUID {
+			break
+		}
+		next = r.Last + 1
+	}
+	return nil
+}
+
+// List returns messages with their summaries, newest first: at most limit of
+// those with a UID below before (0 means from the newest).
+func (s *Store) List(ctx context.Context, id MailboxID, before UID, limit int) ([]Message, error) {
+	if limit <= 0 || limit > pageSize {
+		limit = pageSize
+	}
+	last := MaxUID
+	if before > 0 {
+		last = before - 1
+	}
+	var page []Message
+	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+		page, err = loadNewest(ctx, tx, id, last, limit)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing messages: %w", err)
+	}
+	return page, nil
+}
+
+// Message returns one message with its summary, or ErrNotFound.
+func (s *Store) Message(ctx context.Context, id MailboxID, uid UID) (*Message, error) {
+	var found *Message
+	err := s.Messages(ctx, id, UIDs(uid), true, func(m *Message) error {
+		found = m
+		return nil
+	})
+	if err == nil && found == nil {
+		err = ErrNotFound
+	}
+	return found, err
+}
+
+// Content returns the envelope and structure that were parsed when the message
+// was stored. The result is shared: do not change it.
+func (s *Store) Content(ctx context.Context, d blob.Digest) (*Content, error) {
+	if c, ok := s.parsed.get(d); ok {
+		return c, nil
+	}
+	var c *Content
+	var cost int
+	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+		c, cost, err = loadContent(ctx, tx, d)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading what is known of message %s: %w", d, err)
+	}
+	s.parsed.put(d, c, int64(cost))
+	return c, nil
+}
+
+// Contents makes sure that Content finds the given messages in memory, read in one go.
+func (s *Store) Contents(ctx context.Context, digests []blob.Digest) error {
+	missing := make([]blob.Digest, 0, len(digests))
+	for _, d := range digests {
+		if _, ok := s.parsed.get(d); !ok {
+			missing = append(missing, d)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		for _, d := range missing {
+			c, cost, err := loadContent(ctx, tx, d)
+			if err != nil {
+				return fmt.Errorf("reading what is known of message %s: %w", d, err)
+			}
+			s.parsed.put(d, c, int64(cost))
+		}
+		return nil
+	})
+}
+
+// Open returns the message as it is shown: its own header lines, then the blob,
+// checked as it is read (blob.ErrCorrupt in place of the end).
+func (s *Store) Open(ctx context.Context, m *Message) (io.ReadCloser, error) {
+	rc, _, err := s.blobs.Open(ctx, m.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("opening message %d: %w", m.UID, err)
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(strings.NewReader(m.Prefix), rc), rc}, nil
+}
+
+// FlagOp says what to do with flags.
+type FlagOp int
+
+// The ways to change flags (RFC 9051 §6.4.6).
+const (
+	SetFlags FlagOp = iota
+	AddFlags
+	RemoveFlags
+)
+
+// ParseKeywords checks user-defined flags and brings them into one order.
+// Case does not matter (RFC 9051 §2.3.2), the first spelling is kept.
+func ParseKeywords(words []string) ([]string, error) {
+	var out []string
+	for _, w := range words {
+		if w == "" || len(w) > maxKeyword || strings.ContainsFunc(w, func(r rune) bool {
+			return r <= ' ' || r >= 0x7f || strings.ContainsRune(`(){%*"\]`, r)
+		}) {
+			return nil, fmt.Errorf("%w: keyword %q", ErrInvalid, w)
+		}
+		if !hasKeyword(out, w) {
+			out = append(out, w)
+		}
+	}
+	if len(out) > maxKeywords {
+		return nil, fmt.Errorf("%w: more than %d keywords", ErrInvalid, maxKeywords)
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+func hasKeyword(words []string, w string) bool {
+	return slices.ContainsFunc(words, func(x string) bool { return strings.EqualFold(x, w) })
+}
+
+// apply changes flags by op.
+func (op FlagOp) apply(f *FlagState, flags Flags, keywords []string) {
+	switch op {
+	case SetFlags:
+		f.Flags, f.Keywords = flags&allFlags, keywords
+	case AddFlags:
+		f.Flags |= flags & allFlags
+		for _, w := range keywords {
+			if !hasKeyword(f.Keywords, w) {
+				f.Keywords = append(f.Keywords, w)
+			}
+		}
+		slices.Sort(f.Keywords)
+	case RemoveFlags:
+		f.Flags &^= flags
+		f.Keywords = slices.DeleteFunc(f.Keywords, func(w string) bool { return hasKeyword(keywords, w) })
+	}
+}
+
+// StoreFlags changes the flags of the messages of a set and returns their state
+// after it, those that did not change with their old MODSEQ. modseq is the
+// number of this change, 0 when nothing changed.
+func (s *Store) StoreFlags(ctx context.Context, id MailboxID, set UIDSet, op FlagOp, flags Flags, keywords []string) (states []FlagState, modseq int64, err error) {
+	if keywords, err = ParseKeywords(keywords); err != nil {
+		return nil, 0, err
+	}
+	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		states, modseq = nil, 0
+		m, err := mailboxByID(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		states, err = loadFlags(ctx, tx, id, set)
+		if err != nil {
+			return err
+		}
+		for i := range states {
+			before := states[i]
+			before.Keywords = slices.Clone(before.Keywords)
+			op.apply(&states[i], flags, slices.Clone(keywords))
+			if len(states[i].Keywords) > maxKeywords {
+				return fmt.Errorf("%w: more than %d keywords", ErrInvalid, maxKeywords)
+			}
+			if states[i].Flags == before.Flags && slices.Equal(states[i].Keywords, before.Keywords) {
+				continue
+			}
+			if modseq == 0 {
+				if modseq, _, err = nextModSeq(ctx, tx, m.Account, 0); err != nil {
+					return err
+				}
+			}
+			states[i].ModSeq = modseq
+			if err := updateFlags(ctx, tx, id, &states[i]); err != nil {
+				return err
+			}
+		}
+		if modseq == 0 {
+			return nil
+		}
+		tx.AfterCommit(func() { s.hub.notify(id) })
+		return touchMailbox(ctx, tx, id, modseq)
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("changing flags: %w", err)
+	}
+	return states, modseq, nil
+}
+
+// Expunge removes messages: of the set (nil means all) those that are
+// \Deleted. Their UIDs are kept with the MODSEQ of this change.
+func (s *Store) Expunge(ctx context.Context, id MailboxID, set UIDSet) (gone []UID, modseq int64, err error) {
+	all := set == nil
+	if all {
+		set = UIDSet{{1, MaxUID}}
+	}
+	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		gone, modseq = nil, 0
+		m, err := mailboxByID(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		doomed, size, err := loadDeleted(ctx, tx, id, set)
+		if err != nil || len(doomed) == 0 {
+			return err
+		}
+		gone = doomed
+		modseq, err = s.remove(ctx, tx, m, doomed, size)
+		return err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("expunging: %w", err)
+	}
+	return gone, modseq, nil
+}
+
+// remove takes messages out of a mailbox within tx.
+func (s *Store) remove(ctx context.Context, tx *sqldb.Tx, m *Mailbox, uids []UID, size int64) (int64, error) {
+	modseq, _, err := nextModSeq(ctx, tx, m.Account, -size)
+	if err != nil {
+		return 0, err
+	}
+	for _, uid := range uids {
+		if err := expungeMessage(ctx, tx, m.ID, uid, modseq); err != nil {
+			return 0, err
+		}
+	}
+	tx.AfterCommit(func() { s.hub.notify(m.ID) })
+	return modseq, touchMailbox(ctx, tx, m.ID, modseq)
+}
+
+// CopyResult says which UIDs became which (RFC 4315 COPYUID), in order. ModSeq
+// is the change in the source, set by Move.
+type CopyResult struct {
+	UIDValidity uint32
+	From, To    []UID
+	ModSeq      int64
+}
+
+// Copy copies messages to another mailbox of the same account, or the same one;
+// all or none (RFC 9051 §6.4.7). Errors: ErrNotFound (the destination), ErrQuota.
+func (s *Store) Copy(ctx context.Context, from MailboxID, set UIDSet, to MailboxID) (*CopyResult, error) {
+	return s.copyMessages(ctx, from, set, to, false)
+}
+
+// Move moves messages to another mailbox of the same account in one
+// transaction (RFC 6851).
+func (s *Store) Move(ctx context.Context, from MailboxID, set UIDSet, to MailboxID) (*CopyResult, error) {
+	return s.copyMessages(ctx, from, set, to, true)
+}
+
+func (s *Store) copyMessages(ctx context.Context, from MailboxID, set UIDSet, to MailboxID, move bool) (*CopyResult, error) {
+	var res *CopyResult
+	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		res = &CopyResult{}
+		src, err := mailboxByID(ctx, tx, from)
+		if err != nil {
+			return err
+		}
+		dst, err := mailboxByID(ctx, tx, to)
+		if err != nil {
+			return err
+		}
+		if src.Account != dst.Account {
+			return ErrForbidden
+		}
+		res.UIDValidity = dst.UIDValidity
+		uids, size, err := loadSizes(ctx, tx, from, set)
+		if err != nil || len(uids) == 0 {
+			return err
+		}
+		modseq, a, err := nextModSeq(ctx, tx, dst.Account, size)
+		if err != nil {
+			return err
+		}
+		if !move && a.Used > a.Quota {
+			return ErrQuota
+		}
+		first, _, err := takeUIDs(ctx, tx, to, len(uids), modseq)
+		if err != nil {
+			return err
+		}
+		for i, uid := range uids {
+			if err := copyMessage(ctx, tx, from, uid, to, first+UID(i), modseq); err != nil { //nolint:gosec // bounded by takeUIDs
+				return err
+			}
+			res.From, res.To = append(res.From, uid), append(res.To, first+UID(i)) //nolint:gosec // as above
+		}
+		tx.AfterCommit(func() { s.hub.notify(to) })
+		if move {
+			res.ModSeq, err = s.remove(ctx, tx, src, uids, size)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("copying messages: %w", err)
+	}
+	return res, nil
+}
+
+// AppendInput describes a message that a client puts into a mailbox.
+type AppendInput struct {
+	Flags    Flags
+	Keywords []string
+	Received time.Time // INTERNALDATE; zero means now
+}
+
+// Append stores a message in a mailbox (RFC 9051 §6.3.12). Errors: ErrNotFound,
+// ErrQuota, ErrTooLarge, ErrFull, ErrInvalid.
+func (s *Store) Append(ctx context.Context, id MailboxID, in AppendInput, r io.Reader) (uid UID, validity uint32, err error) {
+	keywords, err := ParseKeywords(in.Keywords)
+	if err != nil {
+		return 0, 0, fmt.Errorf("appending: %w", err)
+	}
+	if in.Received.IsZero() {
+		in.Received = s.now()
+	}
+	c, err := s.keep(ctx, r)
+	if err != nil {
+		return 0, 0, fmt.Errorf("appending: %w", err)
+	}
+	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		m, err := mailboxByID(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		modseq, a, err := nextModSeq(ctx, tx, m.Account, c.ref.Size)
+		if err != nil {
+			return err
+		}
+		if a.Used > a.Quota {
+			return ErrQuota
+		}
+		if uid, validity, err = takeUIDs(ctx, tx, id, 1, modseq); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { s.hub.notify(id) })
+		if err := insertContent(ctx, tx, c); err != nil {
+			return err
+		}
+		return insertMessage(ctx, tx, &Message{Mailbox: id, UID: uid, ModSeq: modseq, Digest: c.ref.Digest, Size: c.ref.Size,
+			Received: in.Received, Flags: in.Flags & allFlags, Keywords: keywords})
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("appending: %w", full(err))
+	}
+	return uid, validity, nil
+}
+
+// full adds ErrFull to an error of the engines that means it.
+func full(err error) error {
+	if err != nil && (sqldb.IsFull(err) || errors.Is(err, sqldb.ErrFull) || errors.Is(err, blob.ErrFull)) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}
+
+// Logger is where the store writes; the servers around it share it.
+func (s *Store) Logger() *slog.Logger { return s.log }

@@ -218,6 +218,9 @@ func (p *Parser) close(beforeDelimiter bool) {
 		lines--
 	}
 	e.part.End, e.part.Lines = max(end, e.part.BodyStart), max(lines, 0)
+	if n := len(e.part.Children); n > 0 { // an inner header's blank line may be the delimiter's line end
+		e.part.End = max(e.part.End, e.part.Children[n-1].End)
+	}
 	if e.part.Multipart() && len(e.part.Children) == 0 {
 		// BODYSTRUCTURE has no form for a multipart without parts: show one empty text, as RFC 2045 §5.2's default.
 		e.part.Children = []*Part{{Type: "text", Subtype: "plain", HeaderStart: e.part.End, BodyStart: e.part.End, End: e.part.End}}
