@@ -87,6 +87,17 @@ func reasonText(r pki.Reason, lang string) string {
 	return r.Text(lang)
 }
 
+// rank orders reasons: those that make it fail, those that leave it open, remarks.
+func rank(r pki.Reason) int {
+	switch {
+	case r.Sub.Failed():
+		return 0
+	case r.Sub != "":
+		return 1
+	}
+	return 2
+}
+
 // reasonTexts gives "code: sentence" in English, and the Vietnamese sentences.
 func reasonTexts(reasons pki.Reasons) (en, vi []string) {
 	en = make([]string, len(reasons))
