@@ -60,6 +60,9 @@ type SignedData struct {
 	RawCRLs, RawOCSPs [][]byte
 	// Signers are all SignerInfos. A document's signature must have exactly one: the caller decides what to say else.
 	Signers []*SignerInfo
+	// Trailing counts the bytes after the SignedData up to the last that is not zero (ParsePadded): they belong to no
+	// signature and are ignored.
+	Trailing int
 
 	slots []certSlot // parsed when asked for, one per RawCertificates
 }
@@ -104,6 +107,8 @@ type Result struct {
 	Valid bool
 	// Intact is true when the content has the digest that was signed, whoever signed it.
 	Intact bool
+	// Authentic is true when the signature value is that of Signer's key, over signed attributes or content.
+	Authentic bool
 	// Signer is the certificate that the identifier names and, when Valid, whose key made the signature; or nil.
 	Signer *x509.Certificate
 	// Hash is the digest algorithm, 0 when unknown. Algorithm is like "RSA-SHA256", "RSA-PSS-SHA256", "ECDSA-SHA384" or
@@ -114,7 +119,8 @@ type Result struct {
 	HasESS bool
 	// Reasons say why Valid is false; empty when it is true.
 	Reasons pki.Reasons
-	// Weak lists weaknesses of the algorithms (SHA-1, short keys) that a policy by date has to judge.
+	// Weak lists what does not break the signature but a policy by date has to judge: SHA-1, short keys, an RSA signature
+	// whose stated digest algorithm is not the one used.
 	Weak pki.Reasons
 	// ReadError is the error of the ContentDigest; nothing was judged then.
 	ReadError error

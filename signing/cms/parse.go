@@ -45,18 +45,14 @@ func Parse(der []byte, lim Limits) (*SignedData, error) {
 	return sd, nil
 }
 
-// ParsePadded reads a SignedData at the start of data and tells how many bytes it took. The rest must be zero bytes, the
-// padding of /Contents in a PDF; anything else is an error.
+// ParsePadded reads a SignedData at the start of data and tells how many bytes it took. The rest should be zero bytes,
+// the padding of /Contents in a PDF; SignedData.Trailing tells when it is not.
 func ParsePadded(data []byte, lim Limits) (sd *SignedData, used int, err error) {
 	sd, used, err = parse(data, lim)
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, b := range data[used:] {
-		if b != 0 {
-			return nil, 0, fmt.Errorf("%w: bytes other than zero after the end", ErrMalformed)
-		}
-	}
+	sd.Trailing = len(bytes.TrimRight(data[used:], "\x00"))
 	return sd, used, nil
 }
 
@@ -309,7 +305,7 @@ func parseAttributes(in reader, lim Limits) ([]Attribute, error) {
 // certificate parses the embedded certificate i once.
 func (sd *SignedData) certificate(i int) (*x509.Certificate, error) {
 	s := &sd.slots[i]
-	s.once.Do(func() { s.cert, s.err = x509.ParseCertificate(sd.RawCertificates[i]) })
+	s.once.Do(func() { s.cert, s.err = pki.ParseCertificate(sd.RawCertificates[i]) })
 	return s.cert, s.err
 }
 

@@ -44,8 +44,14 @@ func (sd *SignedData) Verify(si *SignerInfo, digest ContentDigest, extra ...*x50
 		return r
 	}
 	r.Algorithm = algorithm.String()
-	if algorithm.Hash != r.Hash {
-		r.add(pki.CodeDigestMismatch, pki.SigConstraints, pki.HashName(r.Hash)+", "+algorithm.String())
+	if algorithm.Hash != r.Hash && algorithm.Scheme != pki.EdDSA {
+		mismatch := pki.Reason{Code: pki.CodeDigestMismatch, Sub: pki.SigConstraints,
+			Detail: pki.HashName(r.Hash) + ", " + algorithm.String()}
+		if algorithm.Scheme == pki.PKCS1v15 {
+			r.Weak = append(r.Weak, mismatch) // the signature value itself names its digest
+		} else {
+			r.Reasons = append(r.Reasons, mismatch)
+		}
 	}
 	if si.HasSignedAttributes {
 		r.Intact = len(actual) > 0 && bytes.Equal(si.MessageDigest(), actual)
@@ -149,7 +155,7 @@ func (sd *SignedData) checkSignature(si *SignerInfo, a pki.SignatureAlgorithm, d
 		}
 		return
 	}
-	r.Signer = verified[0]
+	r.Signer, r.Authentic = verified[0], true
 	if !si.HasSignedAttributes {
 		r.Intact = true
 		return
@@ -235,7 +241,14 @@ func (sd *SignedData) signedWith(si *SignerInfo, a pki.SignatureAlgorithm, publi
 	}
 	// DER demands ascending order; some signers send another order than they signed.
 	sorted := wrapSet(tagSet, si.signedMembers())
-	return !bytes.Equal(sorted, asFound) && a.Verify(public, sorted, si.Signature)
+	if !bytes.Equal(sorted, asFound) && a.Verify(public, sorted, si.Signature) {
+		return true
+	}
+	if a.Scheme == pki.PKCS1v15 && a.Hash != r.Hash {
+		a.Hash = r.Hash
+		return a.Verify(public, asFound, si.Signature)
+	}
+	return false
 }
 
 // signedMembers are the signed attributes in DER, as found.

@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -281,7 +282,7 @@ func (a SignatureAlgorithm) VerifyDigest(public crypto.PublicKey, digest, signat
 	switch key := public.(type) {
 	case *rsa.PublicKey:
 		if a.Scheme == PKCS1v15 {
-			return rsa.VerifyPKCS1v15(key, a.Hash, digest, signature) == nil
+			return verifyPKCS1(key, a.Hash, digest, signature)
 		}
 		return a.Scheme == PSS && verifyPSS(key, a, digest, signature)
 	case *ecdsa.PublicKey:
@@ -354,6 +355,39 @@ func PublicKey(c *x509.Certificate) crypto.PublicKey {
 		return nil
 	}
 	return key
+}
+
+// ParseCertificate reads an X.509 certificate in DER. Beside what crypto/x509 reads it takes the negative serial numbers
+// that some authorities gave out; Raw and SerialNumber are as found.
+func ParseCertificate(der []byte) (*x509.Certificate, error) {
+	c, err := x509.ParseCertificate(der)
+	if err == nil {
+		return c, nil
+	}
+	in := cryptobyte.String(der)
+	var outer, tbs, element, serial cryptobyte.String
+	if !in.ReadASN1(&outer, cbasn1.SEQUENCE) || !in.Empty() || !outer.ReadASN1Element(&element, cbasn1.SEQUENCE) {
+		return nil, err
+	}
+	raw := element
+	if !element.ReadASN1(&tbs, cbasn1.SEQUENCE) || !tbs.SkipOptionalASN1(cbasn1.Tag(0).Constructed().ContextSpecific()) ||
+		!tbs.ReadASN1(&serial, cbasn1.INTEGER) || len(serial) == 0 || serial[0]&0x80 == 0 {
+		return nil, err
+	}
+	// The same certificate with a positive number of the same length parses; nothing in it is verified here.
+	copied := bytes.Clone(der)
+	start := len(der) - len(outer) - len(raw) + (len(raw) - len(tbs)) - len(serial)
+	for i := range serial {
+		copied[start+i] = 1
+	}
+	c, err = x509.ParseCertificate(copied)
+	if err != nil {
+		return nil, err
+	}
+	c.Raw, c.RawTBSCertificate = bytes.Clone(der), bytes.Clone(raw)
+	n := new(big.Int).SetBytes(serial)
+	c.SerialNumber = n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(serial))))
+	return c, nil
 }
 
 // CheckDigest judges a digest algorithm as of a date (a zero time: as of today's rules): MD5 and older never count,

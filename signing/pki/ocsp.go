@@ -112,7 +112,7 @@ func (r *ocspResponse) signer(issuer *x509.Certificate, o *RevocationOptions) (*
 	}
 	candidates := make([]*x509.Certificate, 0, len(r.certificates))
 	for _, raw := range r.certificates {
-		if c, err := x509.ParseCertificate(raw); err == nil {
+		if c, err := ParseCertificate(raw); err == nil {
 			candidates = append(candidates, c)
 		}
 	}

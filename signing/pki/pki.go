@@ -42,7 +42,7 @@ func LoadTrust(pemFiles ...[]byte) (*Trust, error) {
 		for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 			switch block.Type {
 			case "CERTIFICATE", "TRUSTED CERTIFICATE", "X509 CERTIFICATE":
-				c, err := x509.ParseCertificate(block.Bytes)
+				c, err := ParseCertificate(block.Bytes)
 				if err != nil {
 					return nil, fmt.Errorf("reading trust file %d: %w", i+1, err)
 				}
