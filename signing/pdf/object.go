@@ -204,6 +204,7 @@ const (
 	ProblemLength     = "stream-length"    // /Length does not lead to endstream
 	ProblemFilter     = "damaged-stream"   // encoded data ends early or fails its checksum
 	ProblemFirstEntry = "xref-first-entry" // a table numbers its first entry 1 instead of 0
+	ProblemEncryption = "encryption"       // revisions differ in whether they are encrypted
 	ProblemRepaired   = "repaired"         // the cross-references were made by scanning
 )
 

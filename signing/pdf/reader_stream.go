@@ -95,9 +95,7 @@ func (f *File) decode(s *Stream, v *View) ([]byte, error) {
 		return nil, err
 	}
 	if f.crypt != nil && s.Raw == nil {
-		if data, err = f.crypt.stream(data, s, steps); err != nil {
-			return nil, err
-		}
+		data = f.crypt.stream(data, s, steps)
 	}
 	for _, step := range steps {
 		if err := f.src.stop(); err != nil {
