@@ -191,7 +191,7 @@ func (s *search) judgeOne(path []*x509.Certificate, i int) Reasons {
 		}
 	}
 	if i == 0 {
-		return append(reasons, checkUsage(c, s.usage)...)
+		return append(reasons, CheckUsage(c, s.usage)...)
 	}
 	return append(reasons, s.judgeIssuer(path, i)...)
 }
@@ -236,8 +236,8 @@ func understood(oid string) bool {
 	return false
 }
 
-// checkUsage examines the leaf's key usages.
-func checkUsage(c *x509.Certificate, usage Usage) Reasons {
+// CheckUsage examines whether a certificate may be used so: nil, or the reason why not. BuildChain does it for the leaf.
+func CheckUsage(c *x509.Certificate, usage Usage) Reasons {
 	bad := func(code Code, detail string) Reasons {
 		return Reasons{{Code: code, Sub: ChainConstraints, Detail: detail}}
 	}

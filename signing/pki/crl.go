@@ -58,7 +58,7 @@ func judgeCRL(der []byte, cert, issuer *x509.Certificate, o *RevocationOptions) 
 // crlSigner finds the certificate that signed the CRL: the issuer of the certificate, or another certificate of that
 // name which chains to an anchor.
 func crlSigner(crl *x509.RevocationList, issuer *x509.Certificate, o *RevocationOptions) (*x509.Certificate, SignatureAlgorithm) {
-	if bytes.Equal(issuer.RawSubject, crl.RawIssuer) && len(checkUsage(issuer, UsageCRL)) == 0 {
+	if bytes.Equal(issuer.RawSubject, crl.RawIssuer) && len(CheckUsage(issuer, UsageCRL)) == 0 {
 		if a, ok := signedBy(crl.Raw, issuer); ok {
 			return issuer, a
 		}

@@ -121,7 +121,7 @@ func (r *ocspResponse) signer(issuer *x509.Certificate, o *RevocationOptions) (*
 		if c == nil || !r.isResponder(c) || !bytes.Equal(c.RawIssuer, issuer.RawSubject) {
 			continue
 		}
-		if len(checkUsage(c, UsageOCSP)) > 0 || r.producedAt.Before(c.NotBefore) || r.producedAt.After(c.NotAfter) {
+		if len(CheckUsage(c, UsageOCSP)) > 0 || r.producedAt.Before(c.NotBefore) || r.producedAt.After(c.NotAfter) {
 			continue
 		}
 		if tried++; tried > maxResponder {
