@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"vanthu/storage/blob"
 	"vanthu/storage/jobs"
 	"vanthu/storage/sqldb"
@@ -99,6 +101,7 @@ type Store struct {
 	hub        *hub
 	parsed     *cache[*Content]
 	bodies     *cache[[]byte]
+	loading    *semaphore.Weighted
 }
 
 // New brings the mail tables up to date and returns the store.
@@ -112,7 +115,7 @@ func New(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
 		db: cfg.DB, blobs: cfg.Blobs, jobs: cfg.Jobs, domains: make(map[string]bool, len(cfg.Domains)),
 		hostname: cfg.Hostname, relay: cfg.Relay && cfg.Jobs != nil, maxMessage: cfg.MaxMessage, quota: cfg.Quota,
-		now: cfg.Now, log: cfg.Logger, hub: newHub(), parsed: newCache[*Content](parsedCacheBytes), bodies: newCache[[]byte](bodyCacheBytes),
+		now: cfg.Now, log: cfg.Logger, hub: newHub(), parsed: newCache[*Content](parsedCacheBytes), bodies: newCache[[]byte](bodyCacheBytes), loading: semaphore.NewWeighted(2 * bodyCacheBytes),
 	}
 	for _, d := range cfg.Domains {
 		n, err := normalDomain(d)
