@@ -17,7 +17,9 @@ func (v *verifier) judgeDocumentTimestamp(it *item) {
 	if !existed.IsZero() {
 		at = existed
 	}
-	res := it.token.Verify(v.contentDigest(it), tsa.VerifyOptions{Trust: v.trust, At: at, Pool: v.pool(it.token.SignedData)})
+	pool := v.pool(it.token.SignedData)
+	res := it.token.Verify(v.contentDigest(it), tsa.VerifyOptions{Trust: v.trust, At: at, Pool: pool})
+	v.rejectRevoked(&res, it.token.SignedData, pool, at)
 	it.describe(res.Signer)
 	it.chain, it.out.Algorithm = res.Chain, res.Algorithm
 	it.valid, it.trusted = res.Intact, res.Trusted
@@ -75,43 +77,58 @@ func (v *verifier) checkTimestampOrder() {
 	}
 }
 
-// signatureTimestamps judges the time-stamp tokens in the unsigned attributes (ETSI EN 319 122-1 §5.3).
-func (v *verifier) signatureTimestamps(it *item) {
-	at := v.at
-	if t := v.provenBy(it); !t.IsZero() {
-		at, it.proven = t, t
+// signatureTimestamps judges the time-stamp tokens in the unsigned attributes (ETSI EN 319 122-1 §5.3). The earliest
+// trusted one is the proven time; failing that, the earliest document time stamp over the signature.
+func (v *verifier) signatureTimestamps(it *item, si *cms.SignerInfo, pool []*x509.Certificate) {
+	bound, at := v.provenBy(it), v.at
+	if !bound.IsZero() {
+		at, it.proven = bound, bound
 	}
-	for _, si := range it.signed.Signers[:1] {
-		for _, der := range si.Timestamps() {
-			token, err := tsa.ParseToken(der)
-			if err != nil {
-				it.fault(Altered, pki.Reason{Code: codeTimestampBad, Sub: pki.SigConstraints, Detail: err.Error()})
-				continue
-			}
-			pool := append(v.pool(token.SignedData), it.signed.Certificates()...)
-			res := token.Verify(cms.DigestOf(si.Signature), tsa.VerifyOptions{Trust: v.trust, At: at, Pool: pool})
-			v.takeToken(it, token, res)
+	var best time.Time
+	for _, der := range si.Timestamps() {
+		token, err := tsa.ParseToken(der)
+		if err != nil {
+			it.fault(Altered, pki.Reason{Code: codeTimestampBad, Sub: pki.SigConstraints, Detail: err.Error()})
+			continue
 		}
+		certs := append(slices.Clone(token.SignedData.Certificates()), pool...)
+		res := token.Verify(cms.DigestOf(si.Signature), tsa.VerifyOptions{Trust: v.trust, At: at, Pool: certs})
+		v.rejectRevoked(&res, token.SignedData, certs, at)
+		switch {
+		case !res.Intact:
+			it.fault(broken(res.Reasons), pki.Reason{Code: codeTimestampBad, Sub: pki.SigConstraints, Detail: detail(res.Reasons)})
+			continue
+		case !res.Trusted:
+			it.reasons = append(it.reasons, remarks(res.Reasons)...)
+		case !bound.IsZero() && token.Time.Add(-token.Accuracy).After(bound):
+			// A document time stamp that covers this token is older than it: one of the two is wrong.
+			it.reasons = append(it.reasons, pki.Reason{Code: codeTimestampOrder, Sub: pki.TimestampOrder})
+		case best.IsZero() || res.Time.Before(best):
+			best, it.proven, it.accuracy = res.Time, res.Time, token.Accuracy
+		}
+		it.stamped = true
 	}
 }
 
-// takeToken takes the result of one signature time stamp. An untrusted one gives no time and is only remarked.
-func (v *verifier) takeToken(it *item, token *tsa.Token, res tsa.Result) {
-	if !res.Intact {
-		it.fault(broken(res.Reasons), pki.Reason{Code: codeTimestampBad, Sub: pki.SigConstraints, Detail: detail(res.Reasons)})
+// rejectRevoked takes the trust from a time stamp whose authority was revoked. A revocation after the time stamp for a
+// reason that leaves the key secret does not count (RFC 3161 §4).
+func (v *verifier) rejectRevoked(res *tsa.Result, sd *cms.SignedData, pool []*x509.Certificate, at time.Time) {
+	if !res.Trusted || len(res.Chain) < 2 {
 		return
 	}
-	it.stamped = true
-	if !res.Trusted {
-		it.reasons = append(it.reasons, remarks(res.Reasons)...)
-		return
+	ev := pki.Evidence{CRLs: join(sd.RawCRLs, v.evidence().CRLs), OCSPs: join(sd.RawOCSPs, v.evidence().OCSPs)}
+	for i, r := range pki.CheckChain(res.Chain, ev, pki.RevocationOptions{At: at, Now: v.at, Pool: pool, Trust: v.trust}) {
+		const affiliationChanged, superseded, cessation = 3, 4, 5
+		harmless := r.ReasonCode >= affiliationChanged && r.ReasonCode <= cessation && r.At.After(res.Time)
+		if r.Status != pki.StatusRevoked || harmless {
+			continue
+		}
+		res.Trusted, res.Time = false, time.Time{}
+		res.Reasons = append(res.Reasons, pki.Reason{
+			Code: pki.CodeRevoked, Sub: pki.RevokedNoPOE,
+			Detail: res.Chain[i].Subject.String() + ", " + r.At.UTC().Format(time.RFC3339),
+		})
 	}
-	if !it.proven.IsZero() && token.Time.Add(-token.Accuracy).After(it.proven) {
-		// A document time stamp that covers this token is older than it: one of the two is wrong.
-		it.reasons = append(it.reasons, pki.Reason{Code: codeTimestampOrder, Sub: pki.TimestampOrder})
-		return
-	}
-	it.proven, it.accuracy = res.Time, token.Accuracy
 }
 
 // detail names the first reason.

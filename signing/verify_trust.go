@@ -27,11 +27,12 @@ func (v *verifier) judgeSignature(it *item) {
 	if it.subFilter == subFilterCAdES && res.Valid && !res.HasESS {
 		it.reasons = append(it.reasons, pki.Reason{Code: codeNoESS, Sub: pki.SigConstraints})
 	}
-	v.signatureTimestamps(it)
+	pool := v.pool(it.signed)
+	v.signatureTimestamps(it, si, pool)
 	if it.signer != nil {
 		crls, ocsps := si.RevocationInfo()
 		it.judgeSigner(v.trustCheck(), signerEvidence{
-			pool: v.pool(it.signed),
+			pool: pool,
 			revocation: pki.Evidence{
 				CRLs:  join(it.signed.RawCRLs, crls, v.evidence().CRLs),
 				OCSPs: join(it.signed.RawOCSPs, ocsps, v.evidence().OCSPs),
