@@ -105,13 +105,7 @@ type signatureField struct {
 func (s *signatureField) visible() bool { return s.rect[0] < s.rect[2] && s.rect[1] < s.rect[3] }
 
 // size is that of the shown box in points.
-func (s *signatureField) size() (w, h float64) {
-	w, h = (s.rect[2]-s.rect[0])*s.geometry.UserUnit, (s.rect[3]-s.rect[1])*s.geometry.UserUnit
-	if s.geometry.Rotate%180 != 0 {
-		w, h = h, w
-	}
-	return w, h
-}
+func (s *signatureField) size() (w, h float64) { return s.geometry.Size(s.rect) }
 
 // newField adds a merged field and widget, puts it on its page and into the form.
 func (u *Update) newField(spec FieldSpec) (*signatureField, error) {

@@ -14,6 +14,15 @@ type PageGeometry struct {
 	UserUnit float64
 }
 
+// Size is the width and height in points of a rectangle of the page's user space, as it is shown.
+func (g PageGeometry) Size(rect [4]float64) (w, h float64) {
+	w, h = (rect[2]-rect[0])*g.UserUnit, (rect[3]-rect[1])*g.UserUnit
+	if g.Rotate%180 != 0 {
+		w, h = h, w
+	}
+	return w, h
+}
+
 // ErrNoPage is wrapped when a document has no page of the number asked for.
 var ErrNoPage = errors.New("no such page")
 

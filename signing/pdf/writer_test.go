@@ -97,7 +97,9 @@ func sign(t *testing.T, data []byte, r pdf.SignatureRequest) []byte {
 	return signed
 }
 
-func fakeCMS() []byte { return append([]byte{0x30, 0x82, 0x01, 0x00}, bytes.Repeat([]byte{0xAB}, 256)...) }
+func fakeCMS() []byte {
+	return append([]byte{0x30, 0x82, 0x01, 0x00}, bytes.Repeat([]byte{0xAB}, 256)...)
+}
 
 func trySign(data []byte, r pdf.SignatureRequest) ([]byte, error) {
 	src := bytes.NewReader(data)
