@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,18 +46,35 @@ func walk(f *File) (objects int, errs []error) {
 	return objects, errs
 }
 
-func TestCorpusOpens(t *testing.T) {
+// Real files are read to the last object; what cannot be read is an *Error.
+func TestCorpusReads(t *testing.T) {
+	unopened, objects, faults := 0, 0, 0
 	for _, path := range corpus(t, "pdf-signatures", "real") {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		f, err := Open(bytes.NewReader(data), int64(len(data)), Limits{})
+		var e *Error
 		if err != nil {
-			t.Logf("%s: %v", filepath.Base(path), err)
+			if unopened++; !errors.As(err, &e) {
+				t.Errorf("%s: %v", filepath.Base(path), err)
+			}
 			continue
 		}
 		n, errs := walk(f)
-		t.Logf("%s: %d revisions, %d objects, problems %v, errors %.300q", filepath.Base(path), len(f.Revisions()), n, f.Problems(), errs)
+		for _, err := range errs {
+			if !errors.As(err, &e) {
+				t.Errorf("%s: %v", filepath.Base(path), err)
+			}
+		}
+		objects, faults = objects+n, faults+len(errs)
+		if sigs, err := f.Signatures(); err != nil && len(sigs) > 0 {
+			t.Errorf("%s: signatures beside an error: %v", filepath.Base(path), err)
+		}
+	}
+	t.Logf("%d objects, %d could not be read or decoded, %d files could not be opened", objects, faults, unopened)
+	if unopened > 3 || faults*1000 > objects {
+		t.Error("too much could not be read")
 	}
 }
