@@ -7,17 +7,26 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 	"software.sslmate.com/src/go-pkcs12"
 )
 
 // p12Iterations is the count of PBKDF2 rounds in files that we write: slow enough against guessing, about 50 ms.
 const p12Iterations = 200_000
 
+// maxIterations bounds the key derivation rounds that a file may demand, about two seconds for each derivation.
+const maxIterations = 5_000_000
+
 // FromPKCS12 opens a PKCS#12 file (.p12, .pfx) with one private key. A wrong passphrase gives ErrPassphrase; a file
-// over MaxFile or one that is no PKCS#12 gives ErrDamaged; BER-encoded files and unknown ciphers give ErrUnsupported.
+// over MaxFile or one that is no PKCS#12 gives ErrDamaged; BER-encoded files, unknown ciphers and files that demand more
+// than five million key derivation rounds give ErrUnsupported.
 func FromPKCS12(data []byte, passphrase string) (*Key, error) {
 	if len(data) > MaxFile {
 		return nil, fmt.Errorf("%w: over %d bytes", ErrDamaged, MaxFile)
+	}
+	if !affordable(data, 0) {
+		return nil, fmt.Errorf("%w: more than %d key derivation rounds", ErrUnsupported, maxIterations)
 	}
 	private, leaf, chain, err := pkcs12.DecodeChain(data, passphrase)
 	if err != nil {
@@ -57,4 +66,36 @@ func p12Error(err error) error {
 	default:
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
+}
+
+// affordable looks through everything that can be read without the passphrase for a salt followed by a number of rounds
+// (PKCS#12 MacData, PBE and PBKDF2 parameters).
+func affordable(der []byte, depth int) bool {
+	const maxDepth = 20
+	in := cryptobyte.String(der)
+	salt := false
+	for depth < maxDepth && !in.Empty() {
+		var element, body cryptobyte.String
+		var tag cbasn1.Tag
+		if !in.ReadAnyASN1Element(&element, &tag) {
+			return true // not DER: the decoder, or nobody, will make sense of it
+		}
+		rounds := element
+		if !element.ReadAnyASN1(&body, &tag) {
+			return true
+		}
+		switch {
+		case tag == cbasn1.INTEGER && salt:
+			var n int64
+			if !rounds.ReadASN1Integer(&n) || n > maxIterations {
+				return false
+			}
+		case tag == cbasn1.OCTET_STRING, tag&0x20 != 0:
+			if !affordable(body, depth+1) {
+				return false
+			}
+		}
+		salt = tag == cbasn1.OCTET_STRING
+	}
+	return true
 }
