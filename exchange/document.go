@@ -1,24 +1,26 @@
 package exchange
 
 import (
+	"slices"
 	"time"
 
 	"vanthu/exchange/registry"
 	"vanthu/storage/blob"
 )
 
-// DocumentID names an outgoing document at its issuing agency (UUIDv7), constant
+// DocumentID names an outgoing document at its issuing agency (UUIDv7), the same
 // over every retry and channel.
 type DocumentID string
 
-// Step is one of the signatures on a document, in order.
+// Step is one of the signatures on a document.
 type Step string
 
-// The steps (NĐ 30/2020 Điều 32, 14.3: persons first, then the clerk for the agency).
+// The steps, in order (NĐ 30/2020 Điều 14.3, 32.2: persons first, then the clerk
+// for the agency).
 const (
-	StepInitial Step = "initial" // ký nháy: the officer or a leader of the drafting unit
+	StepInitial Step = "initial" // ký nháy: an officer, or a leader of the drafting unit
 	StepApprove Step = "approve" // ký duyệt: the competent person
-	StepSeal    Step = "seal"    // ký số của cơ quan: the clerk with the agency's key
+	StepSeal    Step = "seal"    // ký số của cơ quan: the clerk, with the agency's key
 )
 
 // State is where an outgoing document stands.
@@ -34,17 +36,110 @@ const (
 	StateCancelled  State = "cancelled"  // đã hủy số
 )
 
+// States are all states in order.
+func States() []State {
+	return []State{StateDraft, StateInitialled, StateApproved, StateSealed, StateSent, StateCancelled}
+}
+
+// Act is something a person does to a document.
+type Act string
+
+// The acts on outgoing and incoming documents.
+const (
+	ActDraft        Act = "draft"
+	ActInitial      Act = "initial"
+	ActApprove      Act = "approve"
+	ActNumber       Act = "number"
+	ActSeal         Act = "seal"
+	ActSend         Act = "send"
+	ActCancelNumber Act = "cancel-number"
+
+	ActRegister Act = "register"
+	ActAssign   Act = "assign"
+	ActProcess  Act = "process"
+	ActFinish   Act = "finish"
+	ActRefuse   Act = "refuse"
+
+	ActRecall        Act = "recall" // by the sender
+	ActAgreeRecall   Act = "agree-recall"
+	ActDeclineRecall Act = "decline-recall"
+)
+
+// RolesFor tells which roles may do an act: officers draft, initial and process;
+// leaders approve and assign; only clerks number, seal, send, register and
+// refuse (NĐ 30/2020 Điều 32.2.c: only the clerk uses the agency's key).
+func RolesFor(a Act) []registry.Role {
+	const clerk, leader, officer = registry.RoleClerk, registry.RoleLeader, registry.RoleOfficer
+	switch a {
+	case ActDraft, ActInitial, ActProcess, ActFinish:
+		return []registry.Role{officer, leader}
+	case ActApprove, ActAssign:
+		return []registry.Role{leader}
+	case ActNumber, ActSeal, ActSend, ActCancelNumber, ActRegister, ActRefuse, ActRecall, ActAgreeRecall, ActDeclineRecall:
+		return []registry.Role{clerk}
+	}
+	return nil
+}
+
+func may(by registry.Actor, a Act) bool { return by.System || slices.ContainsFunc(RolesFor(a), by.Has) }
+
+// transition is one line of a state machine.
+type transition[S comparable] struct {
+	from S
+	act  Act
+	to   S
+}
+
+// documentTransitions is the whole life of an outgoing document. An act that has
+// no line for a state is a conflict.
+func documentTransitions() []transition[State] {
+	return []transition[State]{
+		{StateDraft, ActInitial, StateInitialled},
+		{StateDraft, ActApprove, StateApproved}, // refused when initials are required by configuration
+		{StateInitialled, ActApprove, StateApproved},
+		{StateApproved, ActNumber, StateApproved},
+		{StateApproved, ActSeal, StateSealed},
+		{StateApproved, ActCancelNumber, StateCancelled},
+		{StateSealed, ActNumber, StateSealed},
+		{StateSealed, ActSend, StateSent},
+		{StateSealed, ActCancelNumber, StateCancelled},
+	}
+}
+
+func next[S comparable](table []transition[S], from S, a Act) (S, bool) {
+	for _, t := range table {
+		if t.from == from && t.act == a {
+			return t.to, true
+		}
+	}
+	var none S
+	return none, false
+}
+
+// actOf gives the act of a signing step.
+func actOf(s Step) (Act, bool) {
+	switch s {
+	case StepInitial:
+		return ActInitial, true
+	case StepApprove:
+		return ActApprove, true
+	case StepSeal:
+		return ActSeal, true
+	}
+	return "", false
+}
+
 // Document is an outgoing document (văn bản đi).
 type Document struct {
 	ID             DocumentID          `json:"id"`
 	Agency         registry.AgencyID   `json:"agency"`
-	Type           string              `json:"type"`             // one of DocTypes, e.g. QĐ, CV
+	Type           string              `json:"type"`             // a DocType's code
 	Subject        string              `json:"subject"`          // trích yếu, at most 500 characters
 	Notation       string              `json:"notation"`         // ký hiệu, e.g. QĐ-UBND
-	Number         int                 `json:"number,omitempty"` // 0 = not numbered
-	Year           int                 `json:"year,omitempty"`
-	Issued         time.Time           `json:"issued,omitzero"` // ngày ban hành, midnight in Vietnam
-	Place          string              `json:"place"`
+	Number         int                 `json:"number,omitempty"` // số; 0 = none yet
+	Year           int                 `json:"year,omitempty"`   // of the number
+	Issued         time.Time           `json:"issued,omitzero"`  // ngày ban hành: midnight in Vietnam, as UTC
+	Place          string              `json:"place"`            // địa danh
 	Priority       Priority            `json:"priority"`
 	Due            time.Time           `json:"due,omitzero"` // hạn xử lý
 	SignerName     string              `json:"signer_name"`
@@ -58,13 +153,38 @@ type Document struct {
 	Updated        time.Time           `json:"updated"`
 	Sent           time.Time           `json:"sent,omitzero"`
 	Archived       time.Time           `json:"archived,omitzero"`
-	Package        blob.Ref            `json:"package,omitzero"` // the archived package, in the archive store
+	Package        blob.Ref            `json:"package,omitzero"` // in the archive store, once archived
 	Recipients     []registry.AgencyID `json:"recipients,omitempty"`
 
-	version int64 // row version, for the guard against two acts at once
+	version int64
 }
 
-// Priority is the urgency (độ khẩn) of a document, as in edXML.
+// Code is number and symbol as printed, "05/QĐ-UBND" (NĐ 30/2020 Điều 15); ""
+// while there is no number.
+func (d *Document) Code() string { return FormatCode(d.Number, d.Notation) }
+
+// Acts gives what the actor may do with the document now.
+func (d *Document) Acts(by registry.Actor) []Act {
+	var out []Act
+	if !by.System && by.Agency != d.Agency {
+		return nil
+	}
+	for _, t := range documentTransitions() {
+		ok := t.from == d.State && may(by, t.act)
+		switch t.act {
+		case ActNumber:
+			ok = ok && d.Number == 0
+		case ActCancelNumber:
+			ok = ok && d.Number != 0
+		}
+		if ok {
+			out = append(out, t.act)
+		}
+	}
+	return out
+}
+
+// Priority is the urgency (độ khẩn), coded as in edXML.
 type Priority int
 
 // The urgencies (NĐ 30/2020 Điều 4.2.c; the last is from the older rule).
@@ -75,3 +195,94 @@ const (
 	PriorityExpress    Priority = 3 // hỏa tốc
 	PriorityTimed      Priority = 4 // hỏa tốc hẹn giờ
 )
+
+// In gives the urgency's name in lang (vi|en).
+func (p Priority) In(lang string) string {
+	vi := []string{"Thường", "Khẩn", "Thượng khẩn", "Hỏa tốc", "Hỏa tốc hẹn giờ"}
+	en := []string{"Normal", "Urgent", "Very urgent", "Express", "Express at a set time"}
+	if p < 0 || int(p) >= len(vi) {
+		return ""
+	}
+	if lang == "en" {
+		return en[p]
+	}
+	return vi[p]
+}
+
+// In gives the state's name in lang (vi|en).
+func (s State) In(lang string) string {
+	vi, en := "", ""
+	switch s {
+	case StateDraft:
+		vi, en = "Dự thảo", "Draft"
+	case StateInitialled:
+		vi, en = "Đã ký nháy", "Initialled"
+	case StateApproved:
+		vi, en = "Đã ký duyệt", "Approved"
+	case StateSealed:
+		vi, en = "Đã ký số cơ quan", "Sealed"
+	case StateSent:
+		vi, en = "Đã phát hành", "Sent"
+	case StateCancelled:
+		vi, en = "Đã hủy số", "Cancelled"
+	}
+	if lang == "en" {
+		return en
+	}
+	return vi
+}
+
+// Limits of a document's data (NĐ 30/2020 Phụ lục VI phần II).
+const (
+	maxSubject    = 500
+	maxNotation   = 30
+	maxPlace      = 50
+	maxSignerName = 50
+	maxPosition   = 100
+	maxCompetence = 100
+	maxNote       = 500
+	maxRecipients = 10_000
+)
+
+// clean checks and normalises what is typed into a draft.
+func (in *DraftInput) clean() (DocType, error) {
+	if in.Secrecy != "" {
+		return DocType{}, fail(KindInvalid, "Văn bản mật không được gửi, nhận qua hệ thống này.",
+			"Secret documents must not go through this exchange.").
+			Advise("Đăng ký và chuyển theo chế độ bảo mật (QĐ 28/2018 Điều 1.2).", "Register and carry it by the rules for secrets (QĐ 28/2018 Điều 1.2).")
+	}
+	t, ok := DocTypeOf(in.Type)
+	if !ok {
+		return t, failf(KindInvalid, "Không có loại văn bản %q.", "There is no document type %q.", in.Type).
+			Advise("Chọn một trong 29 loại của Nghị định 30/2020/NĐ-CP Điều 7.", "Choose one of the 29 types of NĐ 30/2020 Điều 7.")
+	}
+	for _, f := range []struct {
+		vi, en   string
+		at       *string
+		max      int
+		required bool
+	}{
+		{"Trích yếu", "The subject", &in.Subject, maxSubject, true},
+		{"Ký hiệu", "The symbol", &in.Notation, maxNotation, false},
+		{"Địa danh", "The place", &in.Place, maxPlace, false},
+		{"Họ tên người ký", "The signer's name", &in.SignerName, maxSignerName, true},
+		{"Chức vụ người ký", "The signer's position", &in.SignerPosition, maxPosition, false},
+		{"Quyền hạn ký", "The signer's competence", &in.Competence, maxCompetence, false},
+	} {
+		s, err := registry.CleanLine(f.vi, f.en, *f.at, f.max)
+		if err != nil {
+			return t, err
+		}
+		if s == "" && f.required {
+			return t, fail(KindInvalid, "Thiếu: "+f.vi+".", f.en+" is missing.")
+		}
+		*f.at = s
+	}
+	if in.Priority < PriorityNormal || in.Priority > PriorityTimed {
+		return t, failf(KindInvalid, "Độ khẩn %d không có; dùng 0 đến 4.", "There is no urgency %d; use 0 to 4.", in.Priority)
+	}
+	if in.PDF == nil {
+		return t, fail(KindInvalid, "Thiếu tệp PDF.", "The PDF is missing.")
+	}
+	return t, nil
+}

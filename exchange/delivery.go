@@ -1,0 +1,346 @@
+package exchange
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"vanthu/exchange/registry"
+	"vanthu/storage/blob"
+	"vanthu/storage/jobs"
+	"vanthu/storage/sqldb"
+)
+
+// DeliveryID names one document on its way to one recipient (UUIDv7).
+type DeliveryID string
+
+// The transport states of a delivery, as on the national axis.
+const (
+	TransportInitial    = "initial"    // waiting for its turn
+	TransportProcessing = "processing" // tried, will be tried again
+	TransportDone       = "done"       // the recipient has it and has signed for it
+	TransportFail       = "fail"       // given up: somebody has to act
+)
+
+// Delivery is one document on its way to one recipient.
+type Delivery struct {
+	ID            DeliveryID        `json:"id"`
+	Document      DocumentID        `json:"document"`
+	Recipient     registry.AgencyID `json:"recipient"`
+	Seq           int64             `json:"seq"` // order in the recipient's lane
+	Channel       string            `json:"channel"`
+	Transport     string            `json:"transport"`
+	Status        Status            `json:"status,omitempty"` // by the recipient's latest receipt
+	Attempts      int               `json:"attempts"`
+	LastError     string            `json:"last_error,omitempty"`
+	Next          time.Time         `json:"next,omitzero"` // not tried before
+	Created       time.Time         `json:"created"`
+	Updated       time.Time         `json:"updated"`
+	ArrivalNumber int               `json:"arrival_number,omitempty"` // số đến at the recipient
+}
+
+// The jobs of this package.
+const (
+	jobDeliver  jobs.Kind = "exchange.deliver"  // lane by recipient
+	jobReceipts jobs.Kind = "exchange.receipts" // lane by sender
+	jobNotify   jobs.Kind = "exchange.notify"   // lane by recipient
+	jobArchive  jobs.Kind = "exchange.archive"  // lane by document
+)
+
+// lane is the argument of lane jobs.
+type lane struct {
+	Agency registry.AgencyID `json:"agency"`
+}
+
+const (
+	deliveryBatch       = 32
+	maxDeliveryAttempts = 40
+)
+
+// backoff is how long to wait after n failed attempts: 5 s doubling to 1 h.
+func backoff(n int) time.Duration {
+	return min(time.Hour, 5*time.Second<<min(n, 10))
+}
+
+// retryLane names a lane for a retry at a later time: a job that waits there
+// must not take the place of one that can run now, nor of a later retry.
+func retryLane(a registry.AgencyID, at time.Time) string {
+	return string(a) + "@" + strconv.FormatInt(at.Unix(), 10)
+}
+
+// Send numbers the document if it has no number, makes a delivery per recipient
+// and the jobs that carry them, with the evidence, in one transaction. Clerk;
+// the document must be sealed. Nothing is sent when one recipient is wrong.
+func (s *Service) Send(ctx context.Context, by registry.Actor, id DocumentID, to []registry.AgencyID) (*Document, []Delivery, error) {
+	if err := allowed(by, ActSend); err != nil {
+		return nil, nil, err
+	}
+	now := s.clock()
+	recipients, err := s.recipients(ctx, by.Agency, to, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	list := make([]Delivery, len(recipients))
+	var d *Document
+	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if d, err = s.ownDocument(ctx, tx, by, id); err != nil {
+			return err
+		}
+		if slices.Contains(recipients, d.Agency) {
+			return fail(KindInvalid, "Không thể gửi văn bản cho chính cơ quan ban hành.", "A document cannot be sent to its own agency.")
+		}
+		if err := d.advance(ActSend); err != nil {
+			return err
+		}
+		if d.Number == 0 {
+			if err := s.number(ctx, tx, by, d, now); err != nil {
+				return err
+			}
+		}
+		was := d.version
+		d.Sent, d.Updated, d.Recipients = now, now, recipients
+		if err := updateDocument(ctx, tx, d, was); err != nil {
+			return err
+		}
+		return s.dispatch(ctx, tx, by, d, list)
+	})
+	if err != nil {
+		return nil, nil, storageError("sending document", err)
+	}
+	return d, list, nil
+}
+
+// dispatch writes deliveries, jobs and evidence. Recipients are in code order,
+// so that two senders take the lanes' counters in the same order.
+func (s *Service) dispatch(ctx context.Context, tx *sqldb.Tx, by registry.Actor, d *Document, list []Delivery) error {
+	names := make([]string, len(list))
+	for i, r := range d.Recipients {
+		seq, err := nextNumber(ctx, tx, r, seriesLane, 0)
+		if err != nil {
+			return err
+		}
+		list[i] = Delivery{ID: DeliveryID(newID()), Document: d.ID, Recipient: r, Seq: int64(seq), Channel: registry.ChannelLocal,
+			Transport: TransportInitial, Created: d.Sent, Updated: d.Sent}
+		names[i] = string(r)
+	}
+	if err := insertDeliveries(ctx, tx, d.Agency, list); err != nil {
+		return err
+	}
+	for _, r := range d.Recipients {
+		if err := s.jobs.Add(ctx, tx, jobDeliver, lane{r}, jobs.AddOptions{Lane: string(r)}); err != nil {
+			return err
+		}
+	}
+	f := s.facts(by)
+	f["code"], f["recipients"], f["count"], f["digest"] = d.Code(), strings.Join(names, ","), strconv.Itoa(len(names)), string(d.PDF.Digest)
+	return s.evidence(ctx, tx, "document.sent", string(d.ID), d.Sent, by, f)
+}
+
+// recipients checks and orders the recipients of one sending.
+func (s *Service) recipients(ctx context.Context, from registry.AgencyID, to []registry.AgencyID, now time.Time) ([]registry.AgencyID, error) {
+	if len(to) == 0 {
+		return nil, fail(KindInvalid, "Chưa chọn nơi nhận.", "No recipient is given.")
+	}
+	if len(to) > maxRecipients {
+		return nil, failf(KindTooLarge, "Có %d nơi nhận, tối đa %d cho một lần gửi.", "There are %d recipients; at most %d in one sending.", len(to), maxRecipients).
+			Advise("Chia danh sách thành nhiều lần gửi.", "Send in several parts.")
+	}
+	out := make([]registry.AgencyID, 0, len(to))
+	for _, raw := range to {
+		id, err := registry.ParseAgencyID(string(raw))
+		if err != nil {
+			return nil, err
+		}
+		a, err := s.reg.Agency(ctx, id)
+		if err != nil {
+			if KindOf(err) == KindNotFound {
+				return nil, failf(KindInvalid, "Nơi nhận %q không có trong danh bạ; chưa gửi cho ai.", "The recipient %q is unknown; nothing was sent.", string(id)).
+					Advise("Kiểm tra lại mã định danh của nơi nhận.", "Check the recipient's code.").Because(err)
+			}
+			return nil, err
+		}
+		switch {
+		case !a.ActiveAt(now):
+			return nil, failf(KindInvalid, "%s (%s) không còn hoạt động; chưa gửi cho ai.", "%s (%s) is not active; nothing was sent.", a.Name, string(a.ID))
+		case a.Channel != registry.ChannelLocal:
+			return nil, failf(KindInvalid, "Chưa có kênh gửi tới %s (%s); chưa gửi cho ai.", "There is no channel to %s (%s) yet; nothing was sent.", a.Name, string(a.ID))
+		case a.ID == from:
+			return nil, fail(KindInvalid, "Không thể gửi văn bản cho chính cơ quan ban hành.", "A document cannot be sent to its own agency.")
+		}
+		out = append(out, a.ID)
+	}
+	slices.Sort(out)
+	for i := 1; i < len(out); i++ {
+		if out[i] == out[i-1] {
+			return nil, failf(KindInvalid, "Nơi nhận %q bị lặp; chưa gửi cho ai.", "The recipient %q stands twice; nothing was sent.", string(out[i]))
+		}
+	}
+	return out, nil
+}
+
+// Deliveries gives where an outgoing document of the actor's agency stands at
+// each recipient, by recipient code.
+func (s *Service) Deliveries(ctx context.Context, by registry.Actor, id DocumentID) (out []Delivery, err error) {
+	err = s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if _, err := s.ownDocument(ctx, tx, by, id); err != nil {
+			return err
+		}
+		out, err = selectDeliveries(ctx, tx, id)
+		return err
+	})
+	return out, storageError("reading deliveries", err)
+}
+
+// waiting is a delivery whose turn has come, with its document.
+type waiting struct {
+	Delivery
+	document Document
+}
+
+// runDeliveries is the lane job of one recipient on this hub: it takes what is
+// waiting in order and hands many over in one transaction.
+func (s *Service) runDeliveries(ctx context.Context, raw json.RawMessage) error {
+	var to lane
+	if err := json.Unmarshal(raw, &to); err != nil {
+		return jobs.Cancel(fmt.Errorf("delivery lane: %w", err))
+	}
+	defer s.lanes.lock("deliver:" + string(to.Agency))()
+	for {
+		var batch []waiting
+		err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+			batch, err = selectWaiting(ctx, tx, to.Agency, s.clock(), deliveryBatch)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("reading deliveries: %w", err)
+		}
+		if len(batch) == 0 {
+			return nil
+		}
+		if err := s.deliver(ctx, batch); err != nil {
+			return err
+		}
+		if len(batch) < deliveryBatch {
+			return nil
+		}
+	}
+}
+
+// deliver prepares each delivery (verdict, signed receipt) outside of any
+// transaction and lets those that can go arrive together. One that cannot be
+// prepared is postponed or given up; it never blocks the next.
+func (s *Service) deliver(ctx context.Context, batch []waiting) error {
+	ready := make([]*arrival, 0, len(batch))
+	for i := range batch {
+		w := &batch[i]
+		a, err := s.prepare(ctx, w.document.Agency, w.document.envelope(w.Recipient), w.document.PDF)
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err := s.undelivered(ctx, w, err); err != nil {
+				return err
+			}
+			continue
+		}
+		ready = append(ready, a)
+	}
+	err := s.arrive(ctx, ready)
+	if err == nil || ctx.Err() != nil || len(ready) == 0 {
+		return err
+	}
+	if len(ready) == 1 {
+		return s.undelivered(ctx, waitingFor(batch, ready[0]), err)
+	}
+	for _, a := range ready { // find the one that stopped the others
+		if err := s.arrive(ctx, []*arrival{a}); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err := s.undelivered(ctx, waitingFor(batch, a), err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func waitingFor(batch []waiting, a *arrival) *waiting {
+	for i := range batch {
+		if batch[i].Document == a.env.Document {
+			return &batch[i]
+		}
+	}
+	return nil // cannot happen: every arrival was made from the batch
+}
+
+// arrive writes arrivals, their receipts and the senders' side in one transaction.
+func (s *Service) arrive(ctx context.Context, list []*arrival) error {
+	if len(list) == 0 {
+		return nil
+	}
+	now := s.clock()
+	return s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		for _, a := range list {
+			r, err := s.insertArrival(ctx, tx, a, now)
+			if err != nil {
+				return err
+			}
+			if err := s.acceptReceipt(ctx, tx, r, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// undelivered records a failed attempt: postponed with a job for the next try,
+// or given up when it can never succeed or has been tried too often.
+func (s *Service) undelivered(ctx context.Context, w *waiting, cause error) error {
+	now := s.clock()
+	permanent := false
+	switch KindOf(cause) {
+	case KindInvalid, KindForbidden, KindConflict, KindNotFound:
+		permanent = true
+	}
+	permanent = permanent || errors.Is(cause, blob.ErrCorrupt) || w.Attempts+1 >= maxDeliveryAttempts
+	wait := backoff(w.Attempts)
+	s.log.LogAttrs(ctx, slog.LevelWarn, "delivery failed", slog.String("delivery", string(w.ID)), slog.String("recipient", string(w.Recipient)),
+		slog.Int("attempt", w.Attempts+1), slog.Bool("given_up", permanent), slog.String("error", cause.Error()))
+	at := now.Add(wait)
+	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if permanent {
+			if err := failDelivery(ctx, tx, w.ID, cause.Error(), now); err != nil {
+				return err
+			}
+			f := facts{"agency": string(w.document.Agency), "recipient": string(w.Recipient), "attempts": strconv.Itoa(w.Attempts + 1), "reason": failureText(cause)}
+			return s.evidence(ctx, tx, "delivery.failed", string(w.Document), now, registry.System("delivery"), f)
+		}
+		if err := postponeDelivery(ctx, tx, w.ID, cause.Error(), at, now); err != nil {
+			return err
+		}
+		return s.jobs.Add(ctx, tx, jobDeliver, lane{w.Recipient}, jobs.AddOptions{At: at, Lane: retryLane(w.Recipient, at)})
+	})
+	if err != nil {
+		return fmt.Errorf("recording a failed delivery: %w", errors.Join(err, cause))
+	}
+	return nil
+}
+
+// failureText is a cause in words for people.
+func failureText(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	if errors.Is(err, blob.ErrCorrupt) {
+		return "Tệp lưu trữ bị hỏng."
+	}
+	return "Lỗi nội bộ, đã thử lại nhiều lần."
+}

@@ -1,0 +1,110 @@
+package exchange
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"vanthu/exchange/registry"
+	"vanthu/signing"
+	"vanthu/storage/sqldb"
+)
+
+// DraftInput is what a new document needs. Notation and Place are made from the
+// type and the agency when empty.
+type DraftInput struct {
+	Type, Subject, Notation, Place         string
+	Priority                               Priority
+	Due                                    time.Time // hạn xử lý; zero = none
+	SignerName, SignerPosition, Competence string
+	Secrecy                                string // any mark of secrecy: refused, QĐ 28/2018 Điều 1.2
+	PDF                                    io.Reader
+}
+
+// Draft stores a PDF and its description as a draft of the actor's agency. The
+// PDF must be readable, not encrypted, within Config.MaxPDF, and carry no
+// signature that fails.
+func (s *Service) Draft(ctx context.Context, by registry.Actor, in DraftInput) (*Document, error) {
+	if err := allowed(by, ActDraft); err != nil {
+		return nil, err
+	}
+	t, err := in.clean()
+	if err != nil {
+		return nil, err
+	}
+	now := s.clock()
+	agency, err := s.party(ctx, by.Agency, now, "ban hành", "issuing")
+	if err != nil {
+		return nil, err
+	}
+	if in.Notation == "" {
+		if agency.Symbol == "" {
+			return nil, fail(KindInvalid, "Thiếu ký hiệu văn bản và cơ quan chưa có chữ viết tắt.", "The symbol is missing and the agency has no abbreviation.").
+				Advise("Nhập ký hiệu, ví dụ QĐ-UBND.", "Type a symbol, such as QĐ-UBND.")
+		}
+		in.Notation = defaultNotation(t, agency.Symbol)
+	}
+	if err := checkNotation(t, in.Notation); err != nil {
+		return nil, err
+	}
+	if in.Place == "" {
+		in.Place = agency.Place
+	}
+	data, err := s.readPDF(in.PDF)
+	if err != nil {
+		return nil, err
+	}
+	report, err := s.judgeDraft(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	ref, err := s.put(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	s.judged(ref.Digest, report)
+	d := &Document{
+		ID: DocumentID(newID()), Agency: agency.ID, Type: t.Code, Subject: in.Subject, Notation: in.Notation, Place: in.Place,
+		Priority: in.Priority, Due: in.Due.UTC().Truncate(time.Microsecond), SignerName: in.SignerName, SignerPosition: in.SignerPosition,
+		Competence: in.Competence, State: StateDraft, PDF: ref, CreatedBy: by.Person, Created: now, Updated: now, version: 1,
+	}
+	if in.Due.IsZero() {
+		d.Due = time.Time{}
+	}
+	f := s.facts(by)
+	f["type"], f["subject"], f["digest"], f["size"] = d.Type, d.Subject, string(ref.Digest), strconv.FormatInt(ref.Size, 10)
+	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if err := insertDocument(ctx, tx, d); err != nil {
+			return err
+		}
+		if err := insertRevision(ctx, tx, revision{document: d.ID, seq: d.version, pdf: ref, person: by.Person, report: report, at: now}); err != nil {
+			return err
+		}
+		return s.evidence(ctx, tx, "document.drafted", string(d.ID), now, by, f)
+	})
+	if err != nil {
+		return nil, storageError("storing the draft", err)
+	}
+	return d, nil
+}
+
+// judgeDraft reads a draft with our validator: what cannot be read or fails is
+// refused before anything is stored.
+func (s *Service) judgeDraft(ctx context.Context, data []byte) (*signing.Report, error) {
+	report, err := signing.VerifyPDF(ctx, bytes.NewReader(data), int64(len(data)), s.verifyOptions())
+	if e := s.unreadable(err); e != nil {
+		return nil, e
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the draft: %w", err)
+	}
+	if report.Verdict == signing.TotalFailed {
+		return nil, failf(KindInvalid, "Tệp đã có chữ ký số không hợp lệ: %[1]s", "The file carries a signature that fails: %[2]s",
+			clip(report.Sentence("vi")), clip(report.Sentence("en"))).
+			Advise("Dùng bản gốc chưa ký.", "Use the original without signatures.").Keeping("Chưa lưu gì.", "Nothing was stored.")
+	}
+	return report, nil
+}

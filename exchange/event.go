@@ -1,0 +1,187 @@
+package exchange
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"vanthu/exchange/registry"
+	"vanthu/storage/ledger"
+	"vanthu/storage/sqldb"
+)
+
+// Event is one line of a timeline, made from an evidence entry. Kind and Params
+// are stable; Text is for people.
+type Event struct {
+	At     time.Time         `json:"at"`
+	Kind   string            `json:"kind"` // e.g. document.signed
+	Actor  string            `json:"actor"`
+	Agency string            `json:"agency"`
+	Text   string            `json:"text"` // Vietnamese; In gives other languages
+	Params map[string]string `json:"params,omitempty"`
+	Entry  ledger.EntryID    `json:"entry"`
+	Index  int64             `json:"index"` // in the log; -1 until sequenced
+}
+
+// Timeline gives what happened to an outgoing document of the actor's agency,
+// oldest first, from the evidence; what recipients did stands there by their
+// signed receipts.
+func (s *Service) Timeline(ctx context.Context, by registry.Actor, id DocumentID) (out []Event, err error) {
+	err = s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if _, err := s.ownDocument(ctx, tx, by, id); err != nil {
+			return err
+		}
+		out, err = s.events(ctx, tx, string(id))
+		return err
+	})
+	return out, storageError("reading timeline", err)
+}
+
+// IncomingTimeline gives what the actor's agency did with an incoming document.
+func (s *Service) IncomingTimeline(ctx context.Context, by registry.Actor, id IncomingID) (out []Event, err error) {
+	err = s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if _, err := s.ownIncoming(ctx, tx, by, id); err != nil {
+			return err
+		}
+		out, err = s.events(ctx, tx, string(id))
+		return err
+	})
+	return out, storageError("reading timeline", err)
+}
+
+func (s *Service) events(ctx context.Context, tx *sqldb.Tx, subject string) ([]Event, error) {
+	records, err := s.ledger.Entries(ctx, tx, subject)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Event, len(records))
+	for i, r := range records {
+		e := Event{At: r.At, Kind: r.Kind, Entry: r.ID, Index: r.Index}
+		if err := json.Unmarshal(r.Body, &e.Params); err != nil {
+			return nil, fmt.Errorf("decoding evidence %s: %w", r.ID, err)
+		}
+		e.Actor, e.Agency = e.Params["actor_name"], e.Params["agency"]
+		if e.Actor == "" {
+			e.Actor = r.Actor
+		}
+		e.Text = e.In("vi")
+		out[i] = e
+	}
+	return out, nil
+}
+
+// In gives the event's sentence in lang (vi|en).
+func (e Event) In(lang string) string {
+	vi, en := e.template()
+	if lang == "en" {
+		return e.fill(en, lang)
+	}
+	return e.fill(vi, lang)
+}
+
+// template gives the sentence of a kind with {parameters}; parts in [brackets]
+// are left out when their parameter is missing.
+func (e Event) template() (vi, en string) {
+	switch e.Kind {
+	case "document.drafted":
+		return "Tạo dự thảo: {subject}", "Drafted: {subject}"
+	case "document.signing":
+		return "Bắt đầu {step}", "Began to sign: {step}"
+	case "document.signed":
+		return "Đã {step}: {signer}", "Signed ({step}): {signer}"
+	case "document.sign-failed":
+		return "Không {step} được: {reason}", "Signing failed ({step}): {reason}"
+	case "document.numbered":
+		return "Cấp số {code}", "Numbered {code}"
+	case "document.number-cancelled":
+		return "Hủy số {code}: {note}", "Number {code} cancelled: {note}"
+	case "document.sent":
+		return "Phát hành {code} tới {count} nơi nhận: {recipients}", "Sent {code} to {count} recipients: {recipients}"
+	case "delivery.failed":
+		return "Không gửi được tới {recipient} sau {attempts} lần: {reason}", "Not delivered to {recipient} after {attempts} attempts: {reason}"
+	case "receipt.accepted":
+		return "{from_name}: {status}[, số đến {arrival_number}][ – {note}]", "{from_name}: {status}[, arrival number {arrival_number}][ – {note}]"
+	case "document.archived":
+		return "Đã lưu trữ gói hồ sơ ({size} byte)", "Archived ({size} bytes)"
+	case "incoming.received":
+		return "Đã đến: {code} từ {from}, chữ ký {verdict}", "Arrived: {code} from {from}, signatures {verdict}"
+	case "incoming.rejected":
+		return "Trả lại tự động {code} của {from}: {note}", "Returned at the door {code} of {from}: {note}"
+	case "incoming.register":
+		return "Vào sổ văn bản đến, số đến {number}/{year}", "Registered with arrival number {number}/{year}"
+	case "incoming.assign":
+		return "Phân công cho {to_name}[: {note}]", "Assigned to {to_name}[: {note}]"
+	case "incoming.process":
+		return "Bắt đầu xử lý[: {note}]", "Work began[: {note}]"
+	case "incoming.finish":
+		return "Hoàn thành[: {note}]", "Finished[: {note}]"
+	case "incoming.refuse":
+		return "Từ chối tiếp nhận: {note}", "Refused: {note}"
+	}
+	return e.Kind, e.Kind
+}
+
+func (e Event) fill(template, lang string) string {
+	var b strings.Builder
+	for template != "" {
+		part, optional := template, false
+		if i := strings.IndexByte(template, '['); i == 0 {
+			end := strings.IndexByte(template, ']')
+			part, optional, template = template[1:end], true, template[end+1:]
+		} else if i > 0 {
+			part, template = template[:i], template[i:]
+		} else {
+			template = ""
+		}
+		text, whole := e.replace(part, lang)
+		if whole || !optional {
+			b.WriteString(text)
+		}
+	}
+	return b.String()
+}
+
+// replace puts parameters in; whole tells that none was missing.
+func (e Event) replace(part, lang string) (text string, whole bool) {
+	whole = true
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(part, "{")
+		b.WriteString(before)
+		if !found {
+			return b.String(), whole
+		}
+		name, after, _ := strings.Cut(rest, "}")
+		v := e.Params[name]
+		switch {
+		case name == "step":
+			v = Step(v).In(lang)
+		case name == "status":
+			v = Status(v).In(lang)
+		case name == "from_name" && v == "":
+			v = e.Params["from"]
+		}
+		whole = whole && v != ""
+		b.WriteString(v)
+		part = after
+	}
+}
+
+// In gives the step's name in lang (vi|en).
+func (s Step) In(lang string) string {
+	vi, en := string(s), string(s)
+	switch s {
+	case StepInitial:
+		vi, en = "ký nháy", "initials"
+	case StepApprove:
+		vi, en = "ký duyệt", "approval"
+	case StepSeal:
+		vi, en = "ký số cơ quan", "agency seal"
+	}
+	if lang == "en" {
+		return en
+	}
+	return vi
+}

@@ -1,0 +1,358 @@
+package exchange
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"vanthu/exchange/registry"
+	"vanthu/signing"
+	"vanthu/storage/blob"
+	"vanthu/storage/jobs"
+	"vanthu/storage/sqldb"
+)
+
+// IncomingID names a document in an agency's incoming register (UUIDv7).
+type IncomingID string
+
+// Status is the business status of a document at its recipient (trạng thái xử
+// lý), two digits as on the national axis.
+type Status string
+
+// The statuses (QĐ 28/2018 Điều 10.2.h). "" = on its way.
+const (
+	StatusNone         Status = ""
+	StatusArrived      Status = "01" // đã đến
+	StatusRefused      Status = "02" // từ chối tiếp nhận
+	StatusRegistered   Status = "03" // đã tiếp nhận, vào sổ văn bản đến
+	StatusAssigned     Status = "04" // phân công xử lý
+	StatusProcessing   Status = "05" // đang xử lý
+	StatusFinished     Status = "06" // hoàn thành
+	StatusRecall       Status = "13" // yêu cầu lấy lại
+	StatusRecallAgreed Status = "15" // đồng ý lấy lại
+	StatusRecallDenied Status = "16" // từ chối lấy lại
+)
+
+// Statuses are all statuses in order.
+func Statuses() []Status {
+	return []Status{StatusArrived, StatusRefused, StatusRegistered, StatusAssigned, StatusProcessing, StatusFinished,
+		StatusRecall, StatusRecallAgreed, StatusRecallDenied}
+}
+
+// Final tells whether nothing more will come: refused, finished, recalled.
+func (s Status) Final() bool {
+	return s == StatusRefused || s == StatusFinished || s == StatusRecallAgreed
+}
+
+// In gives the status's name in lang (vi|en).
+func (s Status) In(lang string) string {
+	vi, en := "Đang chuyển", "On its way"
+	switch s {
+	case StatusArrived:
+		vi, en = "Đã đến", "Arrived"
+	case StatusRefused:
+		vi, en = "Từ chối tiếp nhận", "Refused"
+	case StatusRegistered:
+		vi, en = "Đã tiếp nhận", "Registered"
+	case StatusAssigned:
+		vi, en = "Đã phân công xử lý", "Assigned"
+	case StatusProcessing:
+		vi, en = "Đang xử lý", "In progress"
+	case StatusFinished:
+		vi, en = "Hoàn thành", "Finished"
+	case StatusRecall:
+		vi, en = "Yêu cầu lấy lại", "Recall asked"
+	case StatusRecallAgreed:
+		vi, en = "Đồng ý lấy lại", "Recall agreed"
+	case StatusRecallDenied:
+		vi, en = "Từ chối lấy lại", "Recall declined"
+	}
+	if lang == "en" {
+		return en
+	}
+	return vi
+}
+
+// statusTransitions is the life of a document at its recipient (DOMAIN: 01 then
+// 02 or 03; 04 and 05 may be skipped; recall any time before an end; 02, 06 and
+// 15 are final; after 16 the work goes on where the register stands).
+func statusTransitions() []transition[Status] {
+	return []transition[Status]{
+		{StatusArrived, ActRegister, StatusRegistered},
+		{StatusArrived, ActRefuse, StatusRefused},
+		{StatusRegistered, ActAssign, StatusAssigned},
+		{StatusRegistered, ActProcess, StatusProcessing},
+		{StatusRegistered, ActFinish, StatusFinished},
+		{StatusAssigned, ActProcess, StatusProcessing},
+		{StatusAssigned, ActFinish, StatusFinished},
+		{StatusProcessing, ActFinish, StatusFinished},
+		{StatusArrived, ActRecall, StatusRecall},
+		{StatusRegistered, ActRecall, StatusRecall},
+		{StatusAssigned, ActRecall, StatusRecall},
+		{StatusProcessing, ActRecall, StatusRecall},
+		{StatusRecallDenied, ActRecall, StatusRecall},
+		{StatusRecall, ActAgreeRecall, StatusRecallAgreed},
+		{StatusRecall, ActDeclineRecall, StatusRecallDenied},
+		{StatusRecallDenied, ActRegister, StatusRegistered}, // when it was recalled before registration
+		{StatusRecallDenied, ActAssign, StatusAssigned},
+		{StatusRecallDenied, ActProcess, StatusProcessing},
+		{StatusRecallDenied, ActFinish, StatusFinished},
+	}
+}
+
+// Incoming is a document in an agency's incoming register (văn bản đến).
+type Incoming struct {
+	ID            IncomingID        `json:"id"`
+	Agency        registry.AgencyID `json:"agency"`
+	From          registry.AgencyID `json:"from"`
+	Document      DocumentID        `json:"document"`
+	Code          string            `json:"code"`
+	Type          string            `json:"type"`
+	Subject       string            `json:"subject"`
+	SignerName    string            `json:"signer_name"`
+	Issued        time.Time         `json:"issued"`
+	Priority      Priority          `json:"priority"`
+	Due           time.Time         `json:"due,omitzero"`
+	PDF           blob.Ref          `json:"pdf"`
+	Verdict       signing.Verdict   `json:"verdict"`
+	Report        *signing.Report   `json:"report,omitempty"` // not in lists
+	Status        Status            `json:"status"`
+	ArrivalNumber int               `json:"arrival_number,omitempty"` // số đến
+	ArrivalYear   int               `json:"arrival_year,omitempty"`
+	Received      time.Time         `json:"received"`
+	Registered    time.Time         `json:"registered,omitzero"`
+	Assigned      time.Time         `json:"assigned,omitzero"`
+	Updated       time.Time         `json:"updated"`
+	Assignee      registry.PersonID `json:"assignee,omitempty"`
+	Note          string            `json:"note,omitempty"` // of the last act; the reason when refused
+
+	version  int64
+	envelope Envelope
+}
+
+// Acts gives what the actor may do with the document now. Recall comes from the
+// sender and is not among them.
+func (in *Incoming) Acts(by registry.Actor) []Act {
+	var out []Act
+	if !by.System && by.Agency != in.Agency {
+		return nil
+	}
+	for _, t := range statusTransitions() {
+		if t.from == in.Status && t.act != ActRecall && may(by, t.act) && in.handler(by, t.act) && in.fits(t.act) {
+			out = append(out, t.act)
+		}
+	}
+	return out
+}
+
+// handler tells whether by may do a: once a document is assigned, only its
+// assignee and leaders work on it.
+func (in *Incoming) handler(by registry.Actor, a Act) bool {
+	if (a != ActProcess && a != ActFinish) || in.Assignee == "" {
+		return true
+	}
+	return by.Person == in.Assignee || by.Has(registry.RoleLeader)
+}
+
+// fits tells whether the register allows the act after a declined recall: what
+// has no arrival number can only be registered.
+func (in *Incoming) fits(a Act) bool {
+	if in.Status != StatusRecallDenied || a == ActRecall {
+		return true
+	}
+	return (in.ArrivalNumber == 0) == (a == ActRegister)
+}
+
+// Register enters the document in the incoming register: it gets the next
+// arrival number (số đến) of the agency's year (NĐ 30/2020 Điều 22).
+func (s *Service) Register(ctx context.Context, by registry.Actor, id IncomingID) (*Incoming, error) {
+	return s.act(ctx, by, id, ActRegister, "", func(ctx context.Context, tx *sqldb.Tx, in *Incoming, f facts) error {
+		in.ArrivalYear = yearOf(in.Updated)
+		n, err := nextNumber(ctx, tx, in.Agency, seriesIncoming, in.ArrivalYear)
+		if err != nil {
+			return err
+		}
+		in.ArrivalNumber, in.Registered = n, in.Updated
+		f["number"], f["year"] = strconv.Itoa(n), strconv.Itoa(in.ArrivalYear)
+		return nil
+	})
+}
+
+// Assign gives the document to a person of the agency, with an instruction (bút phê).
+func (s *Service) Assign(ctx context.Context, by registry.Actor, id IncomingID, to registry.PersonID, note string) (*Incoming, error) {
+	p, err := s.reg.Person(ctx, to)
+	if err != nil {
+		if KindOf(err) == KindNotFound {
+			return nil, fail(KindInvalid, "Không có người nhận việc này.", "There is no such person to assign to.")
+		}
+		return nil, err
+	}
+	return s.act(ctx, by, id, ActAssign, note, func(ctx context.Context, tx *sqldb.Tx, in *Incoming, f facts) error {
+		if p.Agency != in.Agency || p.Disabled {
+			return fail(KindInvalid, "Người được giao phải là người đang làm việc tại cơ quan nhận.",
+				"The person must be an active one of the receiving agency.")
+		}
+		in.Assignee, in.Assigned = p.ID, in.Updated
+		f["to"], f["to_name"] = string(p.ID), p.Name
+		return nil
+	})
+}
+
+// Process says that work has begun.
+func (s *Service) Process(ctx context.Context, by registry.Actor, id IncomingID, note string) (*Incoming, error) {
+	return s.act(ctx, by, id, ActProcess, note, nil)
+}
+
+// Finish says that the work is done; final.
+func (s *Service) Finish(ctx context.Context, by registry.Actor, id IncomingID, note string) (*Incoming, error) {
+	return s.act(ctx, by, id, ActFinish, note, nil)
+}
+
+// Refuse returns the document to its sender with a reason (NĐ 30/2020 Điều
+// 21.2.b); final.
+func (s *Service) Refuse(ctx context.Context, by registry.Actor, id IncomingID, reason string) (*Incoming, error) {
+	reason, err := registry.CleanLine("Lý do", "The reason", reason, maxNote)
+	if err != nil {
+		return nil, err
+	}
+	if reason == "" {
+		return nil, fail(KindInvalid, "Phải nêu lý do từ chối.", "A refusal needs a reason.")
+	}
+	return s.act(ctx, by, id, ActRefuse, reason, nil)
+}
+
+// act takes an incoming document one status further: status, evidence, the body
+// of the receipt and the job that signs and carries it are one transaction.
+func (s *Service) act(ctx context.Context, by registry.Actor, id IncomingID, a Act, note string,
+	more func(ctx context.Context, tx *sqldb.Tx, in *Incoming, f facts) error) (*Incoming, error) {
+	note, err := registry.CleanLine("Ghi chú", "The note", note, maxNote)
+	if err != nil {
+		return nil, err
+	}
+	if err := allowed(by, a); err != nil {
+		return nil, err
+	}
+	now := s.clock()
+	receipt := newID()
+	var in *Incoming
+	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if in, err = s.ownIncoming(ctx, tx, by, id); err != nil {
+			return err
+		}
+		to, ok := next(statusTransitions(), in.Status, a)
+		if !ok || !in.fits(a) {
+			return failf(KindConflict, "Văn bản đang ở trạng thái “%[1]s”, không làm được việc này.",
+				"The document is “%[2]s”; this cannot be done now.", in.Status.In("vi"), in.Status.In("en")).
+				Advise("Tải lại trang để xem trạng thái mới nhất.", "Reload to see where it stands.")
+		}
+		if !in.handler(by, a) {
+			return fail(KindForbidden, "Văn bản đã được giao cho người khác.", "The document is assigned to somebody else.")
+		}
+		f := s.facts(by)
+		f["code"], f["from"] = in.Code, string(in.From)
+		if note != "" {
+			f["note"] = note
+		}
+		was := in.version
+		in.Status, in.Note, in.Updated = to, note, now
+		in.version++
+		if more != nil {
+			if err := more(ctx, tx, in, f); err != nil {
+				return err
+			}
+		}
+		if err := updateIncoming(ctx, tx, in, was); err != nil {
+			return err
+		}
+		if err := s.evidence(ctx, tx, "incoming."+string(a), string(in.ID), now, by, f); err != nil {
+			return err
+		}
+		r := in.receipt(receipt, now)
+		if err := insertReceipt(ctx, tx, r, in.ID, in.version, time.Time{}); err != nil {
+			return err
+		}
+		return s.jobs.Add(ctx, tx, jobReceipts, lane{in.From}, jobs.AddOptions{Lane: string(in.From)})
+	})
+	if err != nil {
+		return nil, storageError(fmt.Sprintf("act %s on incoming document", a), err)
+	}
+	return in, nil
+}
+
+// allowed checks the actor's role for an act.
+func allowed(by registry.Actor, a Act) error {
+	if may(by, a) {
+		return nil
+	}
+	vi, en := roleNames(RolesFor(a))
+	return failf(KindForbidden, "Chỉ %[1]s được làm việc này.", "Only a %[2]s may do this.", vi, en)
+}
+
+func roleNames(roles []registry.Role) (vi, en string) {
+	for i, r := range roles {
+		if i > 0 {
+			vi, en = vi+" hoặc ", en+" or "
+		}
+		switch r {
+		case registry.RoleClerk:
+			vi += "văn thư"
+		case registry.RoleLeader:
+			vi += "lãnh đạo"
+		case registry.RoleOfficer:
+			vi += "chuyên viên"
+		case registry.RoleAdministrator:
+			vi += "quản trị"
+		}
+		en += string(r)
+	}
+	return vi, en
+}
+
+// ownIncoming gives a document in the register of the actor's own agency;
+// others' look as if they were not there.
+func (s *Service) ownIncoming(ctx context.Context, tx *sqldb.Tx, by registry.Actor, id IncomingID) (*Incoming, error) {
+	in, err := selectIncoming(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	if in == nil || (!by.System && in.Agency != by.Agency) {
+		return nil, fail(KindNotFound, "Không có văn bản đến này trong sổ của cơ quan.", "There is no such document in your agency's incoming register.")
+	}
+	return in, nil
+}
+
+// Incoming gives one document of the agency's incoming register.
+func (s *Service) Incoming(ctx context.Context, by registry.Actor, id IncomingID) (in *Incoming, err error) {
+	err = s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		in, err = s.ownIncoming(ctx, tx, by, id)
+		return err
+	})
+	return in, storageError("reading incoming document", err)
+}
+
+// IncomingFilter narrows Incomings; newest first.
+type IncomingFilter struct {
+	Status   Status
+	Query    string // in subject, code and sender; marks and case are ignored
+	Year     int    // of the arrival number
+	Assignee registry.PersonID
+	After    string // Next of the page before
+	Limit    int    // 0 = 50, at most 200
+}
+
+// Incomings lists the agency's incoming register, newest first, without reports.
+// The system sees every agency's.
+func (s *Service) Incomings(ctx context.Context, by registry.Actor, f IncomingFilter) (Page[Incoming], error) {
+	if f.Status != "" && !slices.Contains(Statuses(), f.Status) {
+		return Page[Incoming]{}, failf(KindInvalid, "Không có trạng thái %q.", "There is no status %q.", string(f.Status))
+	}
+	f.Limit = pageLimit(f.Limit)
+	var list []Incoming
+	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+		list, err = selectIncomings(ctx, tx, by.Agency, f, f.Limit+1)
+		return err
+	})
+	return page(list, f.Limit, func(in Incoming) string { return string(in.ID) }), storageError("listing incoming documents", err)
+}

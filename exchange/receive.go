@@ -1,0 +1,298 @@
+package exchange
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"vanthu/exchange/registry"
+	"vanthu/signing"
+	"vanthu/storage/blob"
+	"vanthu/storage/jobs"
+	"vanthu/storage/sqldb"
+)
+
+// Envelope is what travels with a document's PDF from agency to agency.
+type Envelope struct {
+	Document       DocumentID        `json:"document"`
+	From           registry.AgencyID `json:"from"`
+	To             registry.AgencyID `json:"to"`
+	Axis           string            `json:"axis"`
+	Type           string            `json:"type"`
+	Number         int               `json:"number"`
+	Year           int               `json:"year"`
+	Notation       string            `json:"notation"`
+	Subject        string            `json:"subject"`
+	Issued         time.Time         `json:"issued"`
+	Place          string            `json:"place"`
+	Priority       Priority          `json:"priority"`
+	Due            time.Time         `json:"due,omitzero"`
+	SignerName     string            `json:"signer_name"`
+	SignerPosition string            `json:"signer_position"`
+	Competence     string            `json:"competence,omitempty"`
+	Digest         blob.Digest       `json:"digest"` // SHA-256 of the PDF
+	Size           int64             `json:"size"`
+	Sent           time.Time         `json:"sent"`
+}
+
+// envelope makes the envelope of a numbered document for one recipient.
+func (d *Document) envelope(to registry.AgencyID) Envelope {
+	return Envelope{
+		Document: d.ID, From: d.Agency, To: to, Axis: d.Axis, Type: d.Type, Number: d.Number, Year: d.Year, Notation: d.Notation,
+		Subject: d.Subject, Issued: d.Issued, Place: d.Place, Priority: d.Priority, Due: d.Due,
+		SignerName: d.SignerName, SignerPosition: d.SignerPosition, Competence: d.Competence,
+		Digest: d.PDF.Digest, Size: d.PDF.Size, Sent: d.Sent,
+	}
+}
+
+// clean checks an envelope: it comes from outside.
+func (e *Envelope) clean() error {
+	if !validID(string(e.Document)) {
+		return failf(KindInvalid, "Mã văn bản %q không hợp lệ.", "The document id %q is not valid.", string(e.Document))
+	}
+	if _, err := blob.ParseDigest(string(e.Digest)); err != nil {
+		return fail(KindInvalid, "Mã băm của tệp không hợp lệ.", "The digest of the file is not valid.").Because(err)
+	}
+	if e.Number <= 0 || !notationGrammar.MatchString(e.Notation) {
+		return failf(KindInvalid, "Số, ký hiệu %d/%s không hợp lệ.", "The number and symbol %d/%s are not valid.", e.Number, e.Notation)
+	}
+	if e.Priority < PriorityNormal || e.Priority > PriorityTimed {
+		return failf(KindInvalid, "Độ khẩn %d không có.", "There is no urgency %d.", e.Priority)
+	}
+	var err error
+	for _, f := range []struct {
+		vi, en string
+		at     *string
+		max    int
+	}{
+		{"Trích yếu", "The subject", &e.Subject, maxSubject},
+		{"Ký hiệu", "The symbol", &e.Notation, maxNotation},
+		{"Loại văn bản", "The type", &e.Type, maxPosition},
+		{"Mã trục", "The axis id", &e.Axis, maxPosition},
+		{"Địa danh", "The place", &e.Place, maxPlace},
+		{"Họ tên người ký", "The signer's name", &e.SignerName, maxSignerName},
+		{"Chức vụ người ký", "The signer's position", &e.SignerPosition, maxPosition},
+		{"Quyền hạn ký", "The signer's competence", &e.Competence, maxCompetence},
+	} {
+		if *f.at, err = registry.CleanLine(f.vi, f.en, *f.at, f.max); err != nil {
+			return err
+		}
+	}
+	if e.Subject == "" {
+		return fail(KindInvalid, "Thiếu trích yếu.", "The subject is missing.")
+	}
+	return nil
+}
+
+// arrival is a document judged and signed for, ready to be written.
+type arrival struct {
+	env     Envelope
+	in      *Incoming
+	receipt *Receipt
+}
+
+// Receive takes a document for an agency of this hub and gives its signed
+// receipt, durable on return: 01, or 02 when the signature is bad, with the
+// reason; the refused document is kept in the register too. Repeats of the same
+// document (sender, id and digest) give the first receipt again; the same id
+// with other content is a conflict.
+func (s *Service) Receive(ctx context.Context, from registry.AgencyID, env Envelope, pdf io.Reader) (*Receipt, error) {
+	data, err := s.readPDF(pdf)
+	if err != nil {
+		return nil, err
+	}
+	if err := env.clean(); err != nil {
+		return nil, err
+	}
+	if got := blob.Sum(data); got != env.Digest {
+		return nil, fail(KindInvalid, "Nội dung tệp không khớp mã băm trong bì thư.", "The file does not match the digest in the envelope.").
+			Advise("Gửi lại văn bản.", "Send the document again.")
+	}
+	ref, err := s.put(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	return s.ReceiveStored(ctx, from, env, ref)
+}
+
+// ReceiveStored is Receive for a PDF that is in the blob store already.
+func (s *Service) ReceiveStored(ctx context.Context, from registry.AgencyID, env Envelope, pdf blob.Ref) (*Receipt, error) {
+	if pdf.Digest != env.Digest {
+		return nil, fail(KindInvalid, "Nội dung tệp không khớp mã băm trong bì thư.", "The file does not match the digest in the envelope.")
+	}
+	var known *Receipt
+	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+		known, err = firstReceipt(ctx, tx, env)
+		return err
+	})
+	if known != nil || err != nil {
+		return known, storageError("receiving document", err)
+	}
+	a, err := s.prepare(ctx, from, env, pdf)
+	if err != nil {
+		return nil, storageError("receiving document", err)
+	}
+	now := s.clock()
+	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		known, err = s.insertArrival(ctx, tx, a, now)
+		return err
+	})
+	if err != nil {
+		return nil, storageError("receiving document", err)
+	}
+	return known, nil
+}
+
+// prepare does all that needs no transaction: checks envelope and agencies,
+// judges the PDF (once per content), decides, and signs the receipt.
+func (s *Service) prepare(ctx context.Context, from registry.AgencyID, env Envelope, pdf blob.Ref) (*arrival, error) {
+	if env.From != from {
+		return nil, fail(KindForbidden, "Cơ quan gửi trong bì thư không phải là bên đang gửi.", "The sender in the envelope is not the one who sends.")
+	}
+	if err := env.clean(); err != nil {
+		return nil, err
+	}
+	now := s.clock()
+	to, err := s.party(ctx, env.To, now, "nhận", "receiving")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.party(ctx, from, now, "gửi", "sending"); err != nil {
+		return nil, err
+	}
+	env.To = to.ID
+	report, err := s.judge(ctx, pdf)
+	if err != nil {
+		return nil, err
+	}
+	reason, err := s.refusal(ctx, from, report)
+	if err != nil {
+		return nil, err
+	}
+	in := &Incoming{
+		ID: IncomingID(newID()), Agency: to.ID, From: from, Document: env.Document, Code: FormatCode(env.Number, env.Notation),
+		Type: env.Type, Subject: env.Subject, SignerName: env.SignerName, Issued: env.Issued, Priority: env.Priority, Due: env.Due,
+		PDF: pdf, Verdict: report.Verdict, Report: report, Status: StatusArrived, Received: now, Updated: now, version: 1, envelope: env,
+	}
+	if reason != "" {
+		in.Status, in.Note = StatusRefused, reason
+	}
+	a := &arrival{env: env, in: in, receipt: in.receipt(newID(), now)}
+	return a, s.signReceipt(ctx, a.receipt)
+}
+
+// party gives an agency that takes part in the exchange now.
+func (s *Service) party(ctx context.Context, id registry.AgencyID, now time.Time, vi, en string) (*registry.Agency, error) {
+	a, err := s.reg.Agency(ctx, id)
+	if KindOf(err) == KindNotFound {
+		return nil, failf(KindInvalid, "Không biết cơ quan %[1]s %[3]q.", "The %[2]s agency %[3]q is unknown.", vi, en, string(id)).Because(err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !a.ActiveAt(now) {
+		return nil, failf(KindInvalid, "Cơ quan %[1]s %[3]q không còn hoạt động.", "The %[2]s agency %[3]q is not active.", vi, en, string(id))
+	}
+	return a, nil
+}
+
+// refusal gives the reason to return a document at the door, "" to let it in: a
+// bad signature, an unreadable file, or no signature by the sending agency where
+// we know its certificates (NĐ 30/2020 Điều 21.2: completeness, integrity,
+// authenticity). An unsigned document, or one that cannot be judged for want of
+// data, is let in for the clerk to decide; its verdict stands in the register.
+func (s *Service) refusal(ctx context.Context, from registry.AgencyID, report *signing.Report) (string, error) {
+	switch {
+	case report.Verdict == signing.TotalFailed:
+		return "Chữ ký số không hợp lệ: " + clip(report.Sentence("vi")), nil
+	case report.Integrity == signing.Altered:
+		return "Văn bản đã bị thay đổi sau khi ký: " + clip(report.Sentence("vi")), nil
+	case report.Verdict != signing.TotalPassed:
+		return "", nil
+	}
+	known, err := s.reg.Certificates(ctx, registry.AgencyOwner(from))
+	if err != nil || len(known) == 0 {
+		return "", err
+	}
+	for _, sig := range report.Signatures {
+		for _, c := range known {
+			if c.Fingerprint == sig.Fingerprint && sig.Indication == signing.TotalPassed {
+				return "", nil
+			}
+		}
+	}
+	return "Văn bản không có chữ ký số của cơ quan gửi (" + string(from) + ").", nil
+}
+
+// clip shortens a reason to what a note may hold.
+func clip(s string) string {
+	const most = maxNote - 100
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
+// insertArrival writes the register's row, the signed receipt and the evidence;
+// a repeat changes nothing and gives the receipt that is there.
+func (s *Service) insertArrival(ctx context.Context, tx *sqldb.Tx, a *arrival, now time.Time) (*Receipt, error) {
+	added, err := insertIncoming(ctx, tx, a.in)
+	if err != nil {
+		return nil, err
+	}
+	if !added {
+		r, err := firstReceipt(ctx, tx, a.env)
+		if err == nil && r == nil {
+			err = errors.New("cannot happen: incoming row without its first receipt")
+		}
+		return r, err
+	}
+	if err := insertReceipt(ctx, tx, a.receipt, a.in.ID, a.in.version, now); err != nil {
+		return nil, err
+	}
+	f := facts{"agency": string(a.in.Agency), "from": string(a.in.From), "code": a.in.Code, "document": string(a.in.Document),
+		"digest": string(a.in.PDF.Digest), "verdict": string(a.in.Verdict), "subject": a.in.Subject}
+	kind := "incoming.received"
+	if a.in.Status == StatusRefused {
+		kind = "incoming.rejected"
+		f["note"] = a.in.Note
+	}
+	if err := s.evidence(ctx, tx, kind, string(a.in.ID), now, registry.System("reception"), f); err != nil {
+		return nil, err
+	}
+	if a.in.Status == StatusArrived && s.cfg.Mail != nil {
+		err = s.jobs.Add(ctx, tx, jobNotify, lane{a.in.Agency}, jobs.AddOptions{Lane: string(a.in.Agency)})
+	}
+	return a.receipt, err
+}
+
+// firstReceipt gives the receipt of a document that has arrived before, nil when
+// it has not, and a conflict when the same id came with other content.
+func firstReceipt(ctx context.Context, tx *sqldb.Tx, env Envelope) (*Receipt, error) {
+	id, digest, err := selectArrived(ctx, tx, env)
+	if err != nil || id == "" {
+		return nil, err
+	}
+	if digest != env.Digest {
+		return nil, failf(KindConflict, "Văn bản %s đã đến trước đây với nội dung khác.", "The document %s has arrived before with other content.", string(env.Document)).
+			Advise("Gửi bản mới như một văn bản khác.", "Send the new content as another document.").
+			Keeping("Bản đã đến trước vẫn giữ nguyên.", "What arrived before is kept as it was.")
+	}
+	list, err := selectReceipts(ctx, tx, `incoming`, string(id), false)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+// marshal writes what is stored as JSON in a row.
+func marshal(v any) (string, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "", fmt.Errorf("encoding %T: %w", v, err)
+	}
+	return string(b), nil
+}

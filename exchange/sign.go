@@ -1,0 +1,273 @@
+package exchange
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"vanthu/exchange/registry"
+	"vanthu/signing"
+	"vanthu/signing/keys"
+	"vanthu/signing/stamp"
+	"vanthu/storage/blob"
+	"vanthu/storage/sqldb"
+)
+
+// SignInput says which step and with which key.
+type SignInput struct {
+	Step       Step
+	Key        *keys.Key       // or Passphrase
+	Passphrase string          // opens the stored key of the person (initial, approve) or of the agency (seal)
+	Profile    signing.Profile // "" = pades-b-t where there is a time-stamp authority, else pades-b-b
+	Image      []byte          // PNG of the handwritten signature or of the seal; nil = text
+	Invisible  bool
+}
+
+// Sign makes the signature of one step: officer or leader initial, leader
+// approves, clerk seals, in this order (the initial may be left out unless
+// Config.RequireInitial). Evidence is written before and after; the result
+// counts only when our validator passes all of it. A failure leaves the document
+// as it was; of two who sign at once one wins and the other gets a conflict.
+func (s *Service) Sign(ctx context.Context, by registry.Actor, id DocumentID, in SignInput) (*Document, *signing.Report, error) {
+	a, ok := actOf(in.Step)
+	if !ok {
+		return nil, nil, failf(KindInvalid, "Không có bước ký %q.", "There is no signing step %q.", string(in.Step))
+	}
+	if err := allowed(by, a); err != nil {
+		return nil, nil, err
+	}
+	if in.Profile == "" {
+		in.Profile = signing.ProfileBB
+		if s.cfg.TSA != nil {
+			in.Profile = signing.ProfileBT
+		}
+	}
+	key, err := s.signingKey(ctx, by, in)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := s.beginSigning(ctx, by, id, a, in, key)
+	if err != nil {
+		return nil, nil, storageError("beginning to sign", err)
+	}
+	signed, report, err := s.signPDF(ctx, d, in, key)
+	var ref blob.Ref
+	if err == nil {
+		ref, err = s.put(ctx, signed)
+	}
+	if err == nil {
+		s.judged(ref.Digest, report)
+		err = s.finishSigning(ctx, by, d, a, in, key, ref, report)
+	}
+	if err != nil {
+		s.signingFailed(ctx, by, d, in, err)
+		return nil, report, storageError("signing document", err)
+	}
+	return d, report, nil
+}
+
+// beginSigning checks that the step can be made and leaves evidence that it is
+// about to be.
+func (s *Service) beginSigning(ctx context.Context, by registry.Actor, id DocumentID, a Act, in SignInput, key *keys.Key) (*Document, error) {
+	var d *Document
+	now := s.clock()
+	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+		if d, err = s.ownDocument(ctx, tx, by, id); err != nil {
+			return err
+		}
+		check := *d
+		if err := check.advance(a); err != nil {
+			return err
+		}
+		if a == ActApprove && d.State == StateDraft && s.cfg.RequireInitial {
+			return fail(KindConflict, "Văn bản chưa được ký nháy.", "The document is not initialled yet.").
+				Advise("Chuyên viên ký nháy trước, rồi lãnh đạo ký duyệt.", "An officer initials it first, then the leader approves.")
+		}
+		return s.evidence(ctx, tx, "document.signing", string(d.ID), now, by, s.signFacts(by, d.PDF.Digest, in, key))
+	})
+	return d, err
+}
+
+func (s *Service) signFacts(by registry.Actor, digest blob.Digest, in SignInput, key *keys.Key) facts {
+	f := s.facts(by)
+	f["step"], f["profile"], f["digest"] = string(in.Step), string(in.Profile), string(digest)
+	f["certificate"], f["signer"] = registry.Fingerprint(key.Certificate), key.Certificate.Subject.CommonName
+	return f
+}
+
+// signPDF signs the current bytes and has our validator judge the result: every
+// signature in it must pass, and the new one must cover the whole file.
+func (s *Service) signPDF(ctx context.Context, d *Document, in SignInput, key *keys.Key) ([]byte, *signing.Report, error) {
+	data, err := s.bytes(ctx, d.PDF)
+	if err != nil {
+		return nil, nil, err
+	}
+	agency, err := s.reg.Agency(ctx, d.Agency)
+	if err != nil {
+		return nil, nil, err
+	}
+	now := s.clock()
+	o := signing.SignOptions{Key: key, Profile: in.Profile, TSA: s.cfg.TSA, Field: fieldName(in.Step), Reason: signReason(in.Step, d),
+		Location: d.Place, At: now, MaxSize: s.cfg.MaxPDF}
+	if !in.Invisible {
+		rect, err := s.appearance(&o, in, d, agency, now)
+		if err != nil {
+			return nil, nil, err
+		}
+		o.Rect, o.Page = &rect, -1
+	}
+	var out bytes.Buffer
+	out.Grow(len(data) + 32<<10)
+	if err := signing.SignPDF(ctx, bytes.NewReader(data), int64(len(data)), &out, o); err != nil {
+		return nil, nil, s.signError(err)
+	}
+	signed := out.Bytes()
+	if int64(len(signed)) > s.cfg.MaxPDF {
+		return nil, nil, unchanged(s.tooLarge())
+	}
+	report, err := signing.VerifyPDF(ctx, bytes.NewReader(signed), int64(len(signed)), s.verifyOptions())
+	if err != nil {
+		return nil, nil, fmt.Errorf("judging the signed file: %w", err)
+	}
+	if !bytes.HasPrefix(signed, data) || !countsAsSigned(report, registry.Fingerprint(key.Certificate), int64(len(signed))) {
+		return nil, report, unchanged(failf(KindInvalid, "Chữ ký vừa tạo không được bộ kiểm tra chấp nhận: %[1]s",
+			"The signature just made is not accepted by the validator: %[2]s", clip(report.Sentence("vi")), clip(report.Sentence("en")))).
+			Advise("Kiểm tra chứng thư của khóa ký (hạn dùng, tổ chức cấp).", "Check the certificate of the key (validity, issuer).")
+	}
+	return signed, report, nil
+}
+
+// countsAsSigned tells whether the whole file passes and its newest signature,
+// by the certificate given, covers all of it.
+func countsAsSigned(r *signing.Report, fingerprint string, size int64) bool {
+	if r.Verdict != signing.TotalPassed || r.Integrity != signing.Intact {
+		return false
+	}
+	for _, sig := range r.Signatures {
+		if sig.Kind == "signature" && sig.CoversTo == size && sig.Fingerprint == fingerprint {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Service) signError(err error) error {
+	if e := s.unreadable(err); e != nil {
+		return unchanged(e)
+	}
+	switch {
+	case errors.Is(err, signing.ErrKey):
+		return unchanged(fail(KindInvalid, "Khóa này không ký được: chứng thư hết hạn, chưa có hiệu lực hoặc sai mục đích.",
+			"This key cannot sign: its certificate has expired, is not yet valid or is for another purpose.").Because(err))
+	case errors.Is(err, signing.ErrUnsupported):
+		return unchanged(fail(KindInvalid, "Cách ký này chưa được hỗ trợ.", "This way of signing is not supported.").
+			Advise("Chọn pades-b-b hoặc pades-b-t.", "Choose pades-b-b or pades-b-t.").Because(err))
+	}
+	return unchanged(fail(KindUnavailable, "Chưa ký được văn bản.", "The document could not be signed.").
+		Advise("Thử lại; nếu vẫn lỗi, kiểm tra dịch vụ cấp dấu thời gian và tệp PDF.", "Try again; if it fails again, check the time-stamp service and the PDF.").Because(err))
+}
+
+// finishSigning makes the signed bytes the document's, with the evidence.
+func (s *Service) finishSigning(ctx context.Context, by registry.Actor, d *Document, a Act, in SignInput, key *keys.Key, ref blob.Ref, report *signing.Report) error {
+	now := s.clock()
+	was, before := d.version, d.PDF.Digest
+	if err := d.advance(a); err != nil {
+		return err
+	}
+	d.PDF, d.Updated = ref, now
+	f := s.signFacts(by, ref.Digest, in, key)
+	f["before"], f["verdict"] = string(before), string(report.Verdict)
+	rev := revision{document: d.ID, seq: was + 1, pdf: ref, step: in.Step, person: by.Person, certificate: f["certificate"], report: report, at: now}
+	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if err := updateDocument(ctx, tx, d, was); err != nil {
+			return err
+		}
+		if err := insertRevision(ctx, tx, rev); err != nil {
+			return err
+		}
+		return s.evidence(ctx, tx, "document.signed", string(d.ID), now, by, f)
+	})
+	if err == nil {
+		s.recent.drop(before)
+	}
+	return err
+}
+
+// signingFailed closes the evidence that beginSigning opened.
+func (s *Service) signingFailed(ctx context.Context, by registry.Actor, d *Document, in SignInput, cause error) {
+	f := s.facts(by)
+	f["step"], f["reason"] = string(in.Step), failureText(cause)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		return s.evidence(ctx, tx, "document.sign-failed", string(d.ID), s.clock(), by, f)
+	})
+	if err != nil { // the failure itself is returned to the caller; only this trace of it is lost
+		s.log.LogAttrs(ctx, slog.LevelError, "evidence of a failed signature not written", slog.String("document", string(d.ID)), slog.String("error", err.Error()))
+	}
+}
+
+func fieldName(step Step) string {
+	switch step {
+	case StepInitial:
+		return "VanThu.Initial"
+	case StepApprove:
+		return "VanThu.Approve"
+	}
+	return "VanThu.Seal"
+}
+
+func signReason(step Step, d *Document) string {
+	switch step {
+	case StepInitial:
+		return "Ký nháy"
+	case StepApprove:
+		return "Ký duyệt"
+	}
+	if code := d.Code(); code != "" {
+		return "Phát hành văn bản số " + code
+	}
+	return "Ký số của cơ quan"
+}
+
+// Places on the last page for what NĐ 30/2020 Phụ lục I gives no measure: the
+// initials beside the signer's column, and text where there is no image.
+func initialRect() stamp.RectMM { return stamp.RectMM{X: 92, Y: 206, W: 22, H: 8} }
+func approveText() stamp.RectMM { return stamp.RectMM{X: 122, Y: 214, W: 52, H: 20} }
+func sealText() stamp.RectMM    { return stamp.RectMM{X: 86, Y: 214, W: 44, H: 20} }
+
+// appearance sets what the signature shows and gives where.
+func (s *Service) appearance(o *signing.SignOptions, in SignInput, d *Document, agency *registry.Agency, now time.Time) (r stamp.RectMM, err error) {
+	signer := o.Key.Certificate.Subject.CommonName
+	switch in.Step {
+	case StepInitial:
+		o.Appearance, r = &stamp.Appearance{Lines: []string{"Ký nháy: " + signer}}, initialRect()
+		if in.Image != nil {
+			o.Appearance = &stamp.Appearance{Image: in.Image}
+		}
+	case StepApprove:
+		o.Appearance = &stamp.Appearance{Lines: []string{"Người ký: " + signer, "Thời gian ký: " + stamp.SigningTime(now)}, Align: stamp.AlignCenter}
+		r = approveText()
+		if in.Image != nil {
+			o.Appearance, r, err = stamp.LeaderSignature(in.Image, 0)
+		}
+	case StepSeal:
+		o.Appearance = &stamp.Appearance{Lines: []string{"Cơ quan: " + agency.Name, "Thời gian ký: " + stamp.SigningTime(now)}}
+		r = sealText()
+		if in.Image != nil {
+			o.Appearance, r, err = stamp.AgencySeal(in.Image, stamp.LeaderCell(), s.cfg.SealSize, s.cfg.SealSize)
+		}
+	}
+	if err != nil {
+		return r, unchanged(fail(KindInvalid, "Ảnh chữ ký hoặc con dấu không dùng được.", "The image of the signature or seal cannot be used.").
+			Advise("Dùng ảnh PNG nền trong suốt.", "Use a PNG with a transparent background.").Because(err))
+	}
+	var missing *stamp.MissingGlyphError
+	if err := stamp.MustCover(o.Appearance.Lines...); errors.As(err, &missing) {
+		o.Appearance.Lines = []string{stamp.SigningTime(now)} // a name in another script: the certificate still carries it
+	}
+	return r, nil
+}

@@ -1,0 +1,178 @@
+package exchange
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+
+	"vanthu/exchange/registry"
+	"vanthu/storage/sqldb"
+)
+
+// seriesLane counts the deliveries to one recipient: the counter's row makes
+// their order the order of commits.
+const seriesLane = "lane"
+
+const deliveryColumns = `id, document, recipient, seq, channel, transport, status, attempts, last_error, next, created, updated, arrival_number`
+
+func scanDelivery(row scanner) (Delivery, error) {
+	var d Delivery
+	var next, created, updated int64
+	err := row.Scan(&d.ID, &d.Document, &d.Recipient, &d.Seq, &d.Channel, &d.Transport, &d.Status, &d.Attempts, &d.LastError,
+		&next, &created, &updated, &d.ArrivalNumber)
+	d.Next, d.Created, d.Updated = sqldb.Time(next), sqldb.Time(created), sqldb.Time(updated)
+	return d, err
+}
+
+// insertDeliveries writes many rows per statement.
+func insertDeliveries(ctx context.Context, tx *sqldb.Tx, sender registry.AgencyID, list []Delivery) error {
+	const columns, most = 8, 100
+	for len(list) > 0 {
+		chunk := list[:min(most, len(list))]
+		list = list[len(chunk):]
+		var q strings.Builder
+		q.WriteString(`INSERT INTO exchange_delivery (id, document, sender, recipient, seq, channel, transport, created, updated,
+			status, step, final, attempts, last_error, next, arrival_number, arrival_year) VALUES `)
+		args := make([]any, 0, columns*len(chunk))
+		for i, d := range chunk {
+			if i > 0 {
+				q.WriteByte(',')
+			}
+			n := i * columns
+			fmt.Fprintf(&q, `($%d,$%d,$%d,$%d,$%d,$%d,$%d,$%d,$%d,'',0,0,0,'',0,0,0)`, n+1, n+2, n+3, n+4, n+5, n+6, n+7, n+8, n+8)
+			args = append(args, string(d.ID), string(d.Document), string(sender), string(d.Recipient), d.Seq, d.Channel, d.Transport, sqldb.Micros(d.Created))
+		}
+		if _, err := tx.Exec(ctx, q.String(), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func selectDeliveries(ctx context.Context, tx *sqldb.Tx, id DocumentID) ([]Delivery, error) {
+	return collect(ctx, tx, scanDelivery, `SELECT `+deliveryColumns+` FROM exchange_delivery WHERE document = $1 ORDER BY recipient`, string(id))
+}
+
+func selectRecipients(ctx context.Context, tx *sqldb.Tx, id DocumentID) ([]registry.AgencyID, error) {
+	return collect(ctx, tx, func(row scanner) (registry.AgencyID, error) {
+		var r registry.AgencyID
+		err := row.Scan(&r)
+		return r, err
+	}, `SELECT recipient FROM exchange_delivery WHERE document = $1 ORDER BY recipient`, string(id))
+}
+
+// selectWaiting gives the deliveries of a lane that are due, in order, with
+// their documents.
+func selectWaiting(ctx context.Context, tx *sqldb.Tx, recipient registry.AgencyID, now time.Time, limit int) ([]waiting, error) {
+	return collect(ctx, tx, func(row scanner) (waiting, error) {
+		var w waiting
+		d := &w.document
+		var issued, due, sent int64
+		err := row.Scan(&w.ID, &w.Recipient, &w.Attempts, &d.ID, &d.Agency, &d.Type, &d.Subject, &d.Notation, &d.Number, &d.Year, &issued,
+			&d.Place, &d.Priority, &due, &d.SignerName, &d.SignerPosition, &d.Competence, &d.PDF.Digest, &d.PDF.Size, &d.Axis, &sent)
+		w.Document = d.ID
+		d.Issued, d.Due, d.Sent = sqldb.Time(issued), sqldb.Time(due), sqldb.Time(sent)
+		return w, err
+	}, `SELECT v.id, v.recipient, v.attempts, d.id, d.agency, d.type, d.subject, d.notation, d.number, d.year, d.issued,
+			d.place, d.priority, d.due, d.signer_name, d.signer_position, d.competence, d.pdf, d.pdf_size, d.axis, d.sent
+		FROM exchange_delivery v JOIN exchange_document d ON d.id = v.document
+		WHERE v.recipient = $1 AND v.transport <> 'done' AND v.transport <> 'fail' AND v.next <= $2 ORDER BY v.seq LIMIT $3`,
+		string(recipient), sqldb.Micros(now), limit)
+}
+
+func postponeDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, cause string, at, now time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'processing', attempts = attempts + 1, last_error = $2, next = $3, updated = $4
+		WHERE id = $1 AND transport <> 'done'`, string(id), cause, sqldb.Micros(at), sqldb.Micros(now))
+	return err
+}
+
+func failDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, cause string, now time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'fail', attempts = attempts + 1, last_error = $2, updated = $3
+		WHERE id = $1 AND transport <> 'done'`, string(id), cause, sqldb.Micros(now))
+	return err
+}
+
+// applyStatus gives a delivery the status of a receipt, unless it has a later
+// one. It tells whether anything changed.
+func applyStatus(ctx context.Context, tx *sqldb.Tx, r *Receipt, now time.Time) (bool, error) {
+	final := 0
+	if r.Status.Final() {
+		final = 1
+	}
+	res, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'done', status = $3, step = $4, final = $5, arrival_number = $6, updated = $7, last_error = ''
+		WHERE document = $1 AND recipient = $2 AND step < $4`,
+		string(r.Document), string(r.From), string(r.Status), r.step, final, r.ArrivalNumber, sqldb.Micros(now))
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
+}
+
+func hasOpenDeliveries(ctx context.Context, tx *sqldb.Tx, id DocumentID) (bool, error) {
+	var n int
+	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM (SELECT 1 FROM exchange_delivery WHERE document = $1 AND final = 0 LIMIT 1) AS open`, string(id)).Scan(&n)
+	return n > 0, err
+}
+
+const receiptColumns = `id, document, incoming, from_agency, to_agency, status, step, note, arrival_number, at, body, signature, attempts`
+
+func scanReceipt(row scanner) (Receipt, error) {
+	var r Receipt
+	var at int64
+	var body, signature string
+	err := row.Scan(&r.ID, &r.Document, &r.incoming, &r.From, &r.To, &r.Status, &r.step, &r.Note, &r.ArrivalNumber, &at, &body, &signature, &r.attempts)
+	if err != nil {
+		return r, err
+	}
+	r.At, r.Body = sqldb.Time(at), []byte(body)
+	r.Signature, err = base64.StdEncoding.DecodeString(signature)
+	return r, err
+}
+
+// insertReceipt writes a receipt; accepted is when the sender's side had it, zero
+// = the lane job still has to sign it and hand it over.
+func insertReceipt(ctx context.Context, tx *sqldb.Tx, r *Receipt, in IncomingID, step int64, accepted time.Time) error {
+	_, err := tx.Exec(ctx, `INSERT INTO exchange_receipt (`+receiptColumns+`, accepted, next, last_error)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,0,$13,0,'')`,
+		r.ID, string(r.Document), string(in), string(r.From), string(r.To), string(r.Status), step, r.Note, r.ArrivalNumber, sqldb.Micros(r.At),
+		string(r.Body), base64.StdEncoding.EncodeToString(r.Signature), sqldb.Micros(accepted))
+	return err
+}
+
+// storeSignature completes a receipt; false when it is complete already.
+func storeSignature(ctx context.Context, tx *sqldb.Tx, r *Receipt, now time.Time) (bool, error) {
+	res, err := tx.Exec(ctx, `UPDATE exchange_receipt SET signature = $2, accepted = $3, last_error = '' WHERE id = $1 AND accepted = 0`,
+		r.ID, base64.StdEncoding.EncodeToString(r.Signature), sqldb.Micros(now))
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
+}
+
+func postponeReceipt(ctx context.Context, tx *sqldb.Tx, id, cause string, at time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE exchange_receipt SET attempts = attempts + 1, last_error = $2, next = $3 WHERE id = $1 AND accepted = 0`,
+		id, cause, sqldb.Micros(at))
+	return err
+}
+
+func selectPendingReceipts(ctx context.Context, tx *sqldb.Tx, to registry.AgencyID, now time.Time, limit int) ([]*Receipt, error) {
+	return collect(ctx, tx, func(row scanner) (*Receipt, error) {
+		r, err := scanReceipt(row)
+		return &r, err
+	}, `SELECT `+receiptColumns+` FROM exchange_receipt WHERE to_agency = $1 AND accepted = 0 AND next <= $2 ORDER BY at, id LIMIT $3`,
+		string(to), sqldb.Micros(now), limit)
+}
+
+// selectReceipts reads by column document or incoming, oldest first; accepted
+// leaves out those the sender does not have yet.
+func selectReceipts(ctx context.Context, tx *sqldb.Tx, column, value string, accepted bool) ([]Receipt, error) {
+	q := `SELECT ` + receiptColumns + ` FROM exchange_receipt WHERE ` + column + ` = $1`
+	if accepted {
+		q += ` AND accepted > 0`
+	}
+	return collect(ctx, tx, scanReceipt, q+` ORDER BY from_agency, step`, value)
+}

@@ -1,0 +1,156 @@
+package exchange
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"vanthu/exchange/registry"
+	"vanthu/storage/blob"
+	"vanthu/storage/sqldb"
+)
+
+const incomingColumns = `id, agency, sender, document, code, type, subject, signer_name, issued, priority, due, pdf, pdf_size, verdict, status, version,
+	arrival_number, arrival_year, received, registered, assigned, updated, assignee, note`
+
+// scanIncoming reads incomingColumns and then more.
+func scanIncoming(row scanner, more ...any) (Incoming, error) {
+	var in Incoming
+	var issued, due, received, registered, assigned, updated int64
+	err := row.Scan(append([]any{&in.ID, &in.Agency, &in.From, &in.Document, &in.Code, &in.Type, &in.Subject, &in.SignerName, &issued, &in.Priority, &due,
+		&in.PDF.Digest, &in.PDF.Size, &in.Verdict, &in.Status, &in.version, &in.ArrivalNumber, &in.ArrivalYear,
+		&received, &registered, &assigned, &updated, &in.Assignee, &in.Note}, more...)...)
+	in.Issued, in.Due, in.Received, in.Registered = sqldb.Time(issued), sqldb.Time(due), sqldb.Time(received), sqldb.Time(registered)
+	in.Assigned, in.Updated = sqldb.Time(assigned), sqldb.Time(updated)
+	return in, err
+}
+
+func (in *Incoming) search() string {
+	return registry.Fold(in.Code + " " + string(in.From) + " " + in.Subject + " " + in.SignerName)
+}
+
+// insertIncoming adds the row, or tells that the document has arrived before.
+func insertIncoming(ctx context.Context, tx *sqldb.Tx, in *Incoming) (added bool, err error) {
+	report, err := marshal(in.Report)
+	if err != nil {
+		return false, err
+	}
+	envelope, err := marshal(in.envelope)
+	if err != nil {
+		return false, err
+	}
+	res, err := tx.Exec(ctx, `INSERT INTO exchange_incoming (`+incomingColumns+`, report, envelope, notified, search)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28)
+		ON CONFLICT (agency, sender, document) DO NOTHING`,
+		string(in.ID), string(in.Agency), string(in.From), string(in.Document), in.Code, in.Type, in.Subject, in.SignerName, sqldb.Micros(in.Issued),
+		int(in.Priority), sqldb.Micros(in.Due), string(in.PDF.Digest), in.PDF.Size, string(in.Verdict), string(in.Status), in.version,
+		in.ArrivalNumber, in.ArrivalYear, sqldb.Micros(in.Received), sqldb.Micros(in.Registered), sqldb.Micros(in.Assigned), sqldb.Micros(in.Updated),
+		string(in.Assignee), in.Note, report, envelope, notifiedAtFirst(in.Status), in.search())
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
+}
+
+// notifiedAtFirst: what was refused at the door needs no mail.
+func notifiedAtFirst(s Status) int {
+	if s == StatusRefused {
+		return notifyNone
+	}
+	return notifyWaiting
+}
+
+func updateIncoming(ctx context.Context, tx *sqldb.Tx, in *Incoming, version int64) error {
+	res, err := tx.Exec(ctx, `UPDATE exchange_incoming SET status = $3, version = $4, arrival_number = $5, arrival_year = $6, registered = $7,
+		assigned = $8, updated = $9, assignee = $10, note = $11 WHERE id = $1 AND version = $2`,
+		string(in.ID), version, string(in.Status), in.version, in.ArrivalNumber, in.ArrivalYear, sqldb.Micros(in.Registered),
+		sqldb.Micros(in.Assigned), sqldb.Micros(in.Updated), string(in.Assignee), in.Note)
+	return changedOne(res, err)
+}
+
+// selectIncoming gives nil when there is none.
+func selectIncoming(ctx context.Context, tx *sqldb.Tx, id IncomingID) (*Incoming, error) {
+	var report, envelope string
+	in, err := scanIncoming(tx.QueryRow(ctx, `SELECT `+incomingColumns+`, report, envelope FROM exchange_incoming WHERE id = $1`, string(id)), &report, &envelope)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if in.Report, err = parseReport(report); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(envelope), &in.envelope); err != nil {
+		return nil, fmt.Errorf("decoding a stored envelope: %w", err)
+	}
+	return &in, nil
+}
+
+// selectArrived finds an earlier arrival of the envelope's document; "" when
+// there is none.
+func selectArrived(ctx context.Context, tx *sqldb.Tx, env Envelope) (id IncomingID, digest blob.Digest, err error) {
+	err = tx.QueryRow(ctx, `SELECT id, pdf FROM exchange_incoming WHERE agency = $1 AND sender = $2 AND document = $3`,
+		string(env.To), string(env.From), string(env.Document)).Scan(&id, &digest)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", "", nil
+	}
+	return id, digest, err
+}
+
+// selectIncomings lists newest first; agency "" is all of them.
+func selectIncomings(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, f IncomingFilter, limit int) ([]Incoming, error) {
+	q := query{text: `SELECT ` + incomingColumns + ` FROM exchange_incoming WHERE 1 = 1`}
+	if agency != "" {
+		q.and(` AND agency = $%d`, string(agency))
+	}
+	if f.Status != "" {
+		q.and(` AND status = $%d`, string(f.Status))
+	}
+	if f.Year != 0 {
+		q.and(` AND arrival_year = $%d`, f.Year)
+	}
+	if f.Assignee != "" {
+		q.and(` AND assignee = $%d`, string(f.Assignee))
+	}
+	if f.Query != "" {
+		q.and(` AND search LIKE $%d ESCAPE '!'`, registry.LikePattern(f.Query))
+	}
+	if f.After != "" {
+		q.and(` AND id < $%d`, f.After)
+	}
+	q.and(` ORDER BY id DESC LIMIT $%d`, limit)
+	return collect(ctx, tx, func(row scanner) (Incoming, error) { return scanIncoming(row) }, q.text, q.args...)
+}
+
+func selectIncomingRegister(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, year int) ([]IncomingEntry, error) {
+	return collect(ctx, tx, func(row scanner) (IncomingEntry, error) {
+		var e IncomingEntry
+		var typ, subject string
+		var registered, issued, assigned int64
+		err := row.Scan(&e.Incoming, &registered, &e.ArrivalNumber, &e.Author, &e.Code, &issued, &typ, &subject, &e.Handler, &assigned, &e.Note, &e.Status)
+		e.Arrived, e.Issued, e.Forwarded, e.Title = sqldb.Time(registered), sqldb.Time(issued), sqldb.Time(assigned), title(typ, subject)
+		return e, err
+	}, `SELECT id, registered, arrival_number, sender, code, issued, type, subject, assignee, assigned, note, status FROM exchange_incoming
+		WHERE agency = $1 AND arrival_year = $2 AND arrival_number > 0 ORDER BY arrival_number`, string(agency), year)
+}
+
+// The values of exchange_incoming.notified.
+const (
+	notifyWaiting = 0
+	notifyDone    = 1
+	notifyNone    = 2 // no address, or nothing to tell
+)
+
+func selectUnnotified(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, limit int) ([]Incoming, error) {
+	return collect(ctx, tx, func(row scanner) (Incoming, error) { return scanIncoming(row) },
+		`SELECT `+incomingColumns+` FROM exchange_incoming WHERE agency = $1 AND notified = 0 ORDER BY id LIMIT $2`, string(agency), limit)
+}
+
+func markNotified(ctx context.Context, tx *sqldb.Tx, id IncomingID, state int) error {
+	_, err := tx.Exec(ctx, `UPDATE exchange_incoming SET notified = $2 WHERE id = $1`, string(id), state)
+	return err
+}
