@@ -3,6 +3,7 @@ package storage_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -207,6 +208,7 @@ func TestStartStop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Jobs.Handle("storage_test", func(context.Context, json.RawMessage) error { return nil })
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
