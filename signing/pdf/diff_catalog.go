@@ -195,6 +195,9 @@ func (d *diff) perms(p *place, o, n Object) {
 	a, b := d.dicts(o, n)
 	d.differing(a, b, func(key Name, x, y Object) {
 		switch {
+		case (key == "UR3" || key == "UR") && y == nil:
+			// Rights that one vendor's reader was given; readers of others take them away when they write.
+			d.permit(p.at(key, y), "permissions: usage rights removed")
 		case key != "DocMDP":
 			d.doubt(p.at(key, y), "permissions: changed")
 		case x == nil:
@@ -203,7 +206,4 @@ func (d *diff) perms(p *place, o, n Object) {
 			d.frozen(p.at(key, y), x, y, "permissions")
 		}
 	})
-	if a != nil && b == nil {
-		d.forbid(p, "permissions: removed")
-	}
 }

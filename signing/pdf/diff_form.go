@@ -57,7 +57,9 @@ func (d *diff) resources(p *place, o, n Object) {
 	a, b := d.dicts(o, n)
 	d.differing(a, b, func(kind Name, x, y Object) {
 		q := p.at(kind, y)
-		if x == nil {
+		if x == nil || kind == "XObject" || kind == "ProcSet" {
+			// Default appearances name fonts, and with them encodings and colours, never a drawing; writers
+			// leave the drawing of the latest signature here.
 			d.permit(q, "form: resources added")
 			return
 		}

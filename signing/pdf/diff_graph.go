@@ -155,9 +155,15 @@ func (d *diff) findChanged() (map[uint32]bool, error) {
 	return out, nil
 }
 
-// sameContent compares two objects as they are written, references by their numbers.
+// sameContent compares two objects as they are written, references by their numbers. 1 and 1.0 are the same.
 func (d *diff) sameContent(o, n Object) bool {
 	switch o := o.(type) {
+	case int64:
+		f, ok := n.(float64)
+		return n == Object(o) || ok && f == float64(o)
+	case float64:
+		i, ok := n.(int64)
+		return n == Object(o) || ok && o == float64(i)
 	case String:
 		s, ok := n.(String)
 		return ok && bytes.Equal(o.B, s.B)

@@ -44,6 +44,12 @@ func (d *diff) pageNode(p *place, o, n Object) {
 			d.forbid(q, "structure")
 		case "Metadata", "LastModified", "PieceInfo":
 			d.permit(q, "metadata")
+		case "ITXT": // the name of the writing program
+			if _, ok := d.in(d.new, y).(String); ok {
+				d.permit(q, "metadata")
+				return
+			}
+			d.frozen(q, x, y, "page")
 		default:
 			d.frozen(q, x, y, "page")
 		}
