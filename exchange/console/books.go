@@ -104,9 +104,17 @@ func (s *server) rate(v *visit) error {
 			text = m.TextEN
 		}
 		body.Causes = append(body.Causes, rateCause{Cause: text, Count: v.say("rate.of."+m.Of, v.num(m.Count)),
-			Owner: v.sayOr("role."+m.Owner, m.Owner), Next: v.sayOr("cause."+m.Cause, "")})
+			Owner: v.owner(m.Owner), Next: v.sayOr("cause."+m.Cause, "")})
 	}
 	return v.show(http.StatusOK, "rate", v.say("nav.rate"), body)
+}
+
+// owner is whose turn it is: a role, or the hub itself.
+func (v *voice) owner(r registry.Role) string {
+	if r == "" {
+		return v.say("role.hub")
+	}
+	return v.sayOr("role."+string(r), string(r))
 }
 
 // bars draws each agency's share on a scale from 0 to 100%.

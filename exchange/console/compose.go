@@ -35,7 +35,7 @@ func (v *visit) composeBody(values composeValues) (*composeBody, error) {
 	}
 	for p := range 5 {
 		n := strconv.Itoa(p)
-		body.Priorities = append(body.Priorities, option{Value: n, Label: v.say("priority." + n), Selected: n == values.Priority})
+		body.Priorities = append(body.Priorities, option{Value: n, Label: exchange.Priority(p).In(v.lang), Selected: n == values.Priority})
 	}
 	for _, c := range []string{"", "TM.", "Q.", "KT.", "TL.", "TUQ."} {
 		key := c

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"vanthu/exchange"
-	"vanthu/exchange/registry"
 )
 
 func (v *visit) documentID() exchange.DocumentID { return exchange.DocumentID(v.r.PathValue("id")) }
@@ -64,7 +63,7 @@ func (v *visit) documentFacts(d *exchange.Document) []fact {
 	}
 	return facts(fact{v.say("fact.code"), v.code(d)}, fact{v.say("fact.type"), v.typeName(d.Type)},
 		fact{v.say("fact.issued"), day(d.Issued)}, fact{v.say("fact.place"), d.Place},
-		fact{v.say("fact.signer"), strings.TrimSpace(signer)}, fact{v.say("fact.priority"), v.say("priority." + strconv.Itoa(int(d.Priority)))},
+		fact{v.say("fact.signer"), strings.TrimSpace(signer)}, fact{v.say("fact.priority"), d.Priority.In(v.lang)},
 		fact{v.say("fact.due"), day(d.Due)}, fact{v.say("fact.created"), moment(d.Created)}, fact{v.say("fact.sent"), moment(d.Sent)},
 		fact{v.say("fact.archived"), archived}, fact{v.say("fact.size"), v.bytes(d.PDF.Size)}, fact{v.say("fact.digest"), string(d.PDF.Digest)})
 }
@@ -96,44 +95,43 @@ func (v *visit) deliveryRows(id exchange.DocumentID, receipts []exchange.Receipt
 	return rows, live, nil
 }
 
-// documentActions offers what the state waits for to those whose role does it; the service decides again.
+// documentActions offers what the exchange says the actor may do now, the usual next act first.
 func (v *visit) documentActions(d *exchange.Document) []action {
-	url := documentURL(d.ID)
-	sign := func(step string) action {
-		return action{Key: step, URL: url + "/sign", Primary: true, Passphrase: true, Hidden: []fact{{"step", step}},
-			Label: v.say("act." + step), Hint: v.say("act." + step + ".hint"), Button: v.say("act." + step + ".button")}
-	}
-	wait := func(key string) action {
-		return action{Key: key, Primary: true, Wait: true, Label: v.say("act.wait." + key), Hint: v.say("act.wait.hint")}
-	}
-	clerk, leader := v.actor.Has(registry.RoleClerk), v.actor.Has(registry.RoleLeader)
 	var acts []action
-	switch step := stepOf(d); {
-	case step == "initial" && (v.actor.Has(registry.RoleOfficer) || leader):
-		acts = append(acts, sign("initial"))
-	case step == "initial":
-		acts = append(acts, wait("initial"))
-	case step == "approve" && leader:
-		acts = append(acts, sign("approve"))
-	case step == "approve":
-		acts = append(acts, wait("approve"))
-	case step != "" && !clerk:
-		acts = append(acts, wait("clerk"))
-	case step == "number":
-		acts = append(acts, action{Key: "number", URL: url + "/number", Primary: true, Label: v.say("act.number"),
-			Hint:   v.say("act.number.hint", strconv.Itoa(v.srv.cfg.Now().In(hanoi).Year())),
-			Button: v.say("act.number.button")})
-	case step == "seal":
-		acts = append(acts, sign("seal"))
-	case step == "send":
-		acts = append(acts, action{Key: "send", URL: url + "/send", Primary: true, Link: true, Label: v.say("act.send"),
-			Hint: v.say("act.send.hint"), Button: v.say("act.send.button")})
+	may := d.Acts(v.actor)
+	for _, act := range []exchange.Act{exchange.ActInitial, exchange.ActApprove, exchange.ActNumber, exchange.ActSeal,
+		exchange.ActSend, exchange.ActCancelNumber} {
+		if slices.Contains(may, act) {
+			a := v.documentAction(d, act)
+			a.Primary = len(acts) == 0 && act != exchange.ActCancelNumber
+			acts = append(acts, a)
+		}
 	}
-	if clerk && d.Number > 0 && d.State != exchange.StateSent && d.State != exchange.StateCancelled {
-		acts = append(acts, action{Key: "cancel", URL: url + "/cancel-number", Danger: true, Note: true, NoteRequired: true,
-			Label: v.say("act.cancel"), NoteLabel: v.say("act.cancel.reason"), Button: v.say("act.cancel.button")})
+	step := stepOf(d)
+	if len(acts) == 0 && step != "" {
+		if step == "number" || step == "seal" || step == "send" {
+			step = "clerk"
+		}
+		acts = append(acts, action{Key: step, Primary: true, Wait: true, Label: v.say("act.wait." + step), Hint: v.say("act.wait.hint")})
 	}
 	return acts
+}
+
+func (v *visit) documentAction(d *exchange.Document, act exchange.Act) action {
+	key, url := string(act), documentURL(d.ID)
+	a := action{Key: key, URL: url + "/" + key, Label: v.say("act." + key), Button: v.say("act." + key + ".button"),
+		Hint: v.sayOr("act."+key+".hint", "")}
+	switch act {
+	case exchange.ActInitial, exchange.ActApprove, exchange.ActSeal:
+		a.URL, a.Passphrase, a.Hidden = url+"/sign", true, []fact{{"step", key}}
+	case exchange.ActNumber:
+		a.Hint = v.say("act.number.hint", strconv.Itoa(v.srv.cfg.Now().In(hanoi).Year()))
+	case exchange.ActSend:
+		a.Link = true
+	case exchange.ActCancelNumber:
+		a.Danger, a.Note, a.NoteRequired, a.NoteLabel = true, true, true, v.say("act.cancel-number.reason")
+	}
+	return a
 }
 
 // acted sends the reader on after an act, or shows the document again with what went wrong.

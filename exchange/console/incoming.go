@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"strconv"
 
 	"vanthu/exchange"
@@ -43,7 +44,7 @@ func (v *visit) incomingFacts(in *exchange.Incoming) []fact {
 	}
 	return facts(fact{v.say("fact.from"), v.agencyName(in.From)}, fact{v.say("fact.code"), in.Code},
 		fact{v.say("fact.issued"), day(in.Issued)}, fact{v.say("fact.signer"), in.SignerName},
-		fact{v.say("fact.priority"), v.say("priority." + strconv.Itoa(int(in.Priority)))},
+		fact{v.say("fact.priority"), in.Priority.In(v.lang)},
 		fact{v.say("fact.received"), moment(in.Received)}, fact{v.say("fact.arrival"), arrival},
 		fact{v.say("fact.registered"), moment(in.Registered)}, fact{v.say("fact.due"), day(in.Due)},
 		fact{v.say("fact.assignee"), v.personName(in.Assignee)}, fact{v.say("fact.note"), in.Note},
@@ -64,55 +65,54 @@ func (v *visit) personName(id registry.PersonID) string {
 	return p.Name
 }
 
-// incomingActions offers what the status waits for; the service decides again.
+// incomingActions offers what the exchange says the actor may do now, the usual next act first.
 func (v *visit) incomingActions(in *exchange.Incoming) ([]action, error) {
-	act := func(key string, primary bool) action {
-		return action{Key: key, URL: incomingURL(in.ID) + "/" + key, Primary: primary, Label: v.say("act." + key),
-			Hint: v.sayOr("act."+key+".hint", ""), Button: v.say("act." + key + ".button"), NoteLabel: v.say("act.note")}
-	}
-	wait := func(key string) action {
-		return action{Key: key, Primary: true, Wait: true, Label: v.say("act.wait." + key), Hint: v.say("act.wait.hint")}
-	}
-	clerk, leader := v.actor.Has(registry.RoleClerk), v.actor.Has(registry.RoleLeader)
-	worker := in.Assignee == v.actor.Person || in.Assignee == "" && v.actor.Has(registry.RoleOfficer)
-	refuse := act("refuse", false)
-	refuse.Danger, refuse.Note, refuse.NoteRequired, refuse.NoteLabel = true, true, true, v.say("act.refuse.reason")
-	finish := act("finish", in.Status == exchange.StatusProcessing)
-	finish.Note = !finish.Primary
-	assign := act("assign", in.Status == exchange.StatusRegistered)
-	assign.Assign, assign.Note = true, true
-	if leader || clerk {
-		people, err := v.srv.cfg.Registry.People(v.ctx(), v.actor.Agency)
-		if err != nil {
-			return nil, err
+	var acts []action
+	may := in.Acts(v.actor)
+	for _, act := range []exchange.Act{exchange.ActRegister, exchange.ActAssign, exchange.ActProcess, exchange.ActFinish, exchange.ActRefuse} {
+		if !slices.Contains(may, act) {
+			continue
 		}
-		for _, p := range people {
-			if !p.Disabled {
-				assign.People = append(assign.People, option{Value: string(p.ID), Label: p.Name + " · " + v.roleNames(p.Roles)})
+		key := string(act)
+		a := action{Key: key, URL: incomingURL(in.ID) + "/" + key, Primary: len(acts) == 0 && act != exchange.ActRefuse,
+			Label: v.say("act." + key), Hint: v.sayOr("act."+key+".hint", ""), Button: v.say("act." + key + ".button"),
+			NoteLabel: v.say("act.note")}
+		switch act {
+		case exchange.ActAssign:
+			a.Assign, a.Note = true, true
+			people, err := v.colleagues()
+			if err != nil {
+				return nil, err
 			}
+			a.People = people
+		case exchange.ActFinish:
+			a.Note = true
+		case exchange.ActRefuse:
+			a.Danger, a.Note, a.NoteRequired, a.NoteLabel = true, true, true, v.say("act.refuse.reason")
+		}
+		acts = append(acts, a)
+	}
+	waiting := map[exchange.Status]string{exchange.StatusArrived: "register", exchange.StatusRegistered: "assign",
+		exchange.StatusAssigned: "process", exchange.StatusProcessing: "process"}[in.Status]
+	if len(acts) == 0 && waiting != "" {
+		acts = append(acts, action{Key: waiting, Primary: true, Wait: true, Label: v.say("act.wait." + waiting), Hint: v.say("act.wait.hint")})
+	}
+	return acts, nil
+}
+
+// colleagues are the people of the actor's agency who can be given work.
+func (v *visit) colleagues() ([]option, error) {
+	people, err := v.srv.cfg.Registry.People(v.ctx(), v.actor.Agency)
+	if err != nil {
+		return nil, err
+	}
+	var options []option
+	for _, p := range people {
+		if !p.Disabled {
+			options = append(options, option{Value: string(p.ID), Label: p.Name + " · " + v.roleNames(p.Roles)})
 		}
 	}
-	switch {
-	case in.Status == exchange.StatusArrived && clerk:
-		return []action{act("register", true), refuse}, nil
-	case in.Status == exchange.StatusArrived:
-		return []action{wait("register")}, nil
-	case in.Status == exchange.StatusRegistered && (leader || clerk):
-		return []action{assign}, nil
-	case in.Status == exchange.StatusRegistered:
-		return []action{wait("assign")}, nil
-	case in.Status == exchange.StatusAssigned && worker:
-		return []action{act("process", true), finish}, nil
-	case in.Status == exchange.StatusProcessing && worker:
-		return []action{finish}, nil
-	case in.Status == exchange.StatusAssigned || in.Status == exchange.StatusProcessing:
-		acts := []action{wait("process")}
-		if leader && in.Status == exchange.StatusAssigned {
-			acts = append(acts, assign)
-		}
-		return acts, nil
-	}
-	return nil, nil
+	return options, nil
 }
 
 func (s *server) incomingAct(v *visit) error {

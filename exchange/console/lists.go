@@ -82,10 +82,9 @@ func (s *server) outgoingList(v *visit) error {
 		return err
 	}
 	body := outgoingListBody{Filter: v.filter("filter.outgoing", q), Pager: pager(v.r, found.Next), CanDraft: v.canDraft()}
-	for _, st := range []exchange.State{exchange.StateDraft, exchange.StateInitialled, exchange.StateApproved,
-		exchange.StateSealed, exchange.StateSent, exchange.StateCancelled} {
+	for _, st := range exchange.States() {
 		body.Filter.States = append(body.Filter.States, option{Value: string(st),
-			Label: v.say("state." + string(st)), Selected: st == f.State})
+			Label: st.In(v.lang), Selected: st == f.State})
 	}
 	body.Filter.Years = v.yearOptions(f.Year, true)
 	for i := range found.Items {

@@ -27,11 +27,11 @@ func (v *voice) priority(p exchange.Priority) string {
 	if p == exchange.PriorityNormal {
 		return ""
 	}
-	return v.sayOr("priority."+strconv.Itoa(int(p)), strconv.Itoa(int(p)))
+	return p.In(v.lang)
 }
 
 func (v *voice) stateChip(s exchange.State) chip {
-	c := chip{Tone: "info", Icon: "pen", Label: v.sayOr("state."+string(s), string(s))}
+	c := chip{Tone: "info", Icon: "pen", Label: s.In(v.lang)}
 	switch s {
 	case exchange.StateDraft:
 		c.Tone = ""
@@ -113,7 +113,7 @@ func (v *visit) incomingRow(in *exchange.Incoming) incomingRow {
 	row := incomingRow{URL: incomingURL(in.ID), Subject: in.Subject, Code: in.Code, Type: v.typeName(in.Type),
 		Issued: day(in.Issued), From: v.agencyName(in.From), FromCode: string(in.From), Received: in.Received,
 		Due: day(in.Due), Priority: v.priority(in.Priority), Late: v.late(in.Due, in.Status),
-		Verdict: v.verdictChip(in.Report), Status: v.statusChip(in.Status)}
+		Verdict: v.indicationChip(in.Verdict), Status: v.statusChip(in.Status)}
 	if in.ArrivalNumber > 0 {
 		row.Arrival = v.say("arrival.number", strconv.Itoa(in.ArrivalNumber))
 	}

@@ -114,7 +114,7 @@ func TestCatalogsHaveTheSameKeysAndHoles(t *testing.T) {
 
 // dynamicPrefixes are families of keys whose last part is a code.
 func dynamicPrefixes() []string {
-	return []string{"state.", "status.", "transport.", "channel.", "priority.", "competence.", "role.", "done.", "act.",
+	return []string{"status.", "transport.", "channel.", "competence.", "role.", "done.", "act.",
 		"queue.", "step.", "check.", "word.", "book.", "cause.", "lang.", "error.", "sig.covers.", "rate.of.", "register."}
 }
 
@@ -317,7 +317,7 @@ func sampleBodies(v *voice) map[string][]any {
 	verdict := &verdictView{Tone: "ok", Icon: "ok", Sentence: "Toàn vẹn", Reasons: []string{"r"},
 		Checks:     []checkView{{"Toàn vẹn nội dung", "ok", "ok", "đạt", "d"}, {"Chứng thư tin cậy", "wait", "ask", "không xác định", ""}},
 		Signatures: []signatureView{{Signer: "Lý Thái Hải", Organization: "UBND", Chip: ok, Facts: []fact{{"Dạng", "B-T"}}, Reasons: []string{"x"}}}}
-	events := []eventRow{{What: "Đã ký", Text: "t", By: "Lý Thái Hải", Proof: "mục 4", At: at}}
+	events := []eventRow{{What: "Đã ký duyệt: Lý Thái Hải", By: "Lý Thái Hải", Proof: "mục 4", At: at}}
 	acts := []action{{Key: "seal", URL: "/documents/1/sign", Label: "l", Hint: "h", Button: "b", Primary: true, Passphrase: true, Hidden: []fact{{"step", "seal"}}},
 		{Key: "assign", URL: "/x", Label: "l", Button: "b", Assign: true, People: []option{{"1", "A", false}}, Note: true, NoteLabel: "n"},
 		{Key: "refuse", URL: "/x", Label: "l", Button: "b", Danger: true, Note: true, NoteRequired: true, NoteLabel: "n"}}

@@ -31,7 +31,7 @@ func (v *visit) period() (from, to time.Time) {
 
 func (v *visit) checkBody() checkBody {
 	body := checkBody{Limit: v.say("compose.limit", v.bytes(v.srv.cfg.MaxPDF))}
-	for _, k := range []string{"intact", "changes", "signer", "trust", "time"} {
+	for _, k := range checkNames() {
 		body.Explain = append(body.Explain, fact{v.say("check." + k), v.say("check." + k + ".what")})
 	}
 	return body

@@ -7,14 +7,7 @@ import (
 	"vanthu/signing"
 )
 
-// verdictChip is the judgement in one word, for lists.
-func (v *voice) verdictChip(r *signing.Report) chip {
-	if r == nil {
-		return chip{Icon: "ask", Label: v.say("verdict.pending")}
-	}
-	return v.indicationChip(r.Verdict)
-}
-
+// indicationChip is the judgement in one word; "" is a file that has not been judged.
 func (v *voice) indicationChip(verdict signing.Verdict) chip {
 	switch verdict {
 	case signing.TotalPassed:
@@ -23,6 +16,8 @@ func (v *voice) indicationChip(verdict signing.Verdict) chip {
 		return chip{Tone: "bad", Icon: "bad", Label: v.say("verdict.bad")}
 	case signing.NoSignature:
 		return chip{Icon: "ask", Label: v.say("verdict.none")}
+	case "":
+		return chip{Icon: "ask", Label: v.say("verdict.pending")}
 	}
 	return chip{Tone: "wait", Icon: "ask", Label: v.say("verdict.wait")}
 }
@@ -33,7 +28,7 @@ func (v *voice) verdictView(r *signing.Report) *verdictView {
 		return nil
 	}
 	c := v.indicationChip(r.Verdict)
-	view := &verdictView{Tone: c.Tone, Icon: c.Icon, Sentence: v.sentence(r), Reasons: r.Reasons}
+	view := &verdictView{Tone: c.Tone, Icon: c.Icon, Sentence: r.Sentence(v.lang)}
 	if r.Verdict != signing.NoSignature {
 		view.Checks = v.fiveChecks(r)
 	}
@@ -41,24 +36,6 @@ func (v *voice) verdictView(r *signing.Report) *verdictView {
 		view.Signatures = append(view.Signatures, v.signature(&r.Signatures[i]))
 	}
 	return view
-}
-
-func (v *voice) sentence(r *signing.Report) string {
-	switch {
-	case r.Verdict == signing.NoSignature:
-		return v.say("verdict.sentence.none")
-	case r.Integrity == signing.Altered:
-		return v.say("verdict.sentence.altered")
-	case r.Verdict == signing.TotalFailed:
-		return v.say("verdict.sentence.bad")
-	case r.Verdict == signing.TotalPassed && len(r.Signatures) == 1:
-		return v.say("verdict.sentence.one", r.Signatures[0].Signer)
-	case r.Verdict == signing.TotalPassed:
-		return v.say("verdict.sentence.ok", v.num(len(r.Signatures)))
-	case r.Integrity == signing.Intact:
-		return v.say("verdict.sentence.wait")
-	}
-	return v.say("verdict.sentence.unclear")
 }
 
 // answer is yes, no or undecided; the worst of several wins.
@@ -74,96 +51,69 @@ func (a answer) tone() string { return [...]string{"ok", "wait", "bad"}[a] }
 
 func (a answer) icon() string { return [...]string{"ok", "ask", "bad"}[a] }
 
-// fiveChecks sorts what the report says of every signature under five names. It judges nothing itself: each
-// answer is read from a field of the report.
+// checkNames are the five checks in the order they are shown.
+func checkNames() []string {
+	return []string{signing.CheckContent, signing.CheckSignature, signing.CheckSigner, signing.CheckTime, signing.CheckChanges}
+}
+
+// fiveChecks joins what the report says of every signature under the five names; the worst answer is shown, with
+// whose it is.
 func (v *voice) fiveChecks(r *signing.Report) []checkView {
-	checks := []struct {
-		key string
-		of  func(*signing.Signature) answer
-	}{
-		{"check.intact", intactAnswer}, {"check.changes", changesAnswer}, {"check.signer", signerAnswer},
-		{"check.trust", trustAnswer}, {"check.time", timeAnswer},
-	}
-	views := make([]checkView, 0, len(checks))
-	for _, c := range checks {
-		worst, names := yes, []string(nil)
+	views := make([]checkView, 0, len(checkNames()))
+	for _, name := range checkNames() {
+		worst, whose := yes, []string(nil)
 		for i := range r.Signatures {
-			a := c.of(&r.Signatures[i])
-			if a > worst {
-				worst, names = a, nil
+			s := &r.Signatures[i]
+			for _, c := range s.Checks {
+				if c.Name != name {
+					continue
+				}
+				if a := answerOf(c); a > worst {
+					worst, whose = a, nil
+				}
+				if answerOf(c) == worst && worst != yes {
+					whose = append(whose, signerName(s))
+				}
 			}
-			if a == worst && a != yes {
-				names = append(names, r.Signatures[i].Signer)
-			}
 		}
-		if len(r.Signatures) == 0 {
-			worst = undecided
-		}
-		view := checkView{Name: v.say(c.key), Tone: worst.tone(), Icon: worst.icon(), Word: v.say("word." + worst.tone()),
-			Detail: strings.Join(names, "; ")}
-		if view.Detail == "" {
-			view.Detail = v.say(c.key + ".what")
-		}
-		views = append(views, view)
+		views = append(views, checkView{Name: v.say("check." + name), Tone: worst.tone(), Icon: worst.icon(),
+			Word: v.say("word." + worst.tone()), Detail: v.checkDetail(name, worst, whose)})
 	}
 	return views
 }
 
-func intactAnswer(s *signing.Signature) answer {
-	switch s.Integrity {
-	case signing.Intact:
-		return yes
-	case signing.Altered:
-		return no
-	}
-	return undecided
-}
-
-func changesAnswer(s *signing.Signature) answer {
-	switch s.LaterChanges {
-	case "none", "permitted":
-		return yes
-	case "forbidden":
-		return no
-	}
-	return undecided
-}
-
-// signerAnswer reads the cryptographic sub-indications of ETSI EN 319 102-1.
-func signerAnswer(s *signing.Signature) answer {
-	switch s.SubIndication {
-	case signing.HashFailure, signing.SigCryptoFailure, signing.FormatFailure, signing.SignedDataNotFound:
-		return no
-	case signing.NoSigningCertificateFound, signing.CryptoConstraintsFailure, signing.CryptoConstraintsNoPOE, signing.Generic:
+func answerOf(c signing.Check) answer {
+	switch {
+	case c.OK == nil:
 		return undecided
-	}
-	return yes
-}
-
-// trustAnswer reads the sub-indications about the chain and revocation.
-func trustAnswer(s *signing.Signature) answer {
-	switch s.SubIndication {
-	case signing.Revoked, signing.ChainConstraintsFailure:
-		return no
-	case "", signing.Expired, signing.NotYetValid, signing.OutOfBoundsNoPOE, signing.TimestampOrderFailure:
+	case *c.OK:
 		return yes
 	}
-	return undecided
+	return no
 }
 
-// timeAnswer reads the sub-indications about the moment of signing.
-func timeAnswer(s *signing.Signature) answer {
-	switch s.SubIndication {
-	case signing.Expired, signing.NotYetValid, signing.TimestampOrderFailure:
-		return no
-	case "":
-		return yes
-	case signing.Revoked, signing.ChainConstraintsFailure, signing.SigConstraintsFailure:
-		if s.ProvenTime != nil {
-			return yes
-		}
+// checkDetail says what was checked, or what is wrong and with whose signature.
+func (v *voice) checkDetail(name string, worst answer, whose []string) string {
+	if worst == yes {
+		return v.say("check." + name + ".what")
 	}
-	return undecided
+	return v.say("check."+name+"."+worst.tone()) + ": " + strings.Join(whose, "; ")
+}
+
+// signerName is who a signature says it is by, or its field where it names nobody.
+func signerName(s *signing.Signature) string {
+	if s.Signer != "" {
+		return s.Signer
+	}
+	return s.Field
+}
+
+// reasons are in the reader's language where the validator gives them so.
+func (v *voice) reasons(english, vietnamese []string) []string {
+	if v.lang == "vi" && len(vietnamese) > 0 {
+		return vietnamese
+	}
+	return english
 }
 
 func (v *voice) signature(s *signing.Signature) signatureView {
@@ -173,11 +123,9 @@ func (v *voice) signature(s *signing.Signature) signatureView {
 		}
 		return moment(*t)
 	}
-	view := signatureView{Signer: s.Signer, Organization: s.Organization, Chip: v.indicationChip(s.Indication), Reasons: s.Reasons}
-	if view.Signer == "" {
-		view.Signer = s.Field
-	}
-	if s.Kind == "timestamp" {
+	view := signatureView{Signer: signerName(s), Organization: s.Organization, Chip: v.indicationChip(s.Indication),
+		Reasons: v.reasons(s.Reasons, s.ReasonsVI)}
+	if s.Kind == signing.KindTimestamp {
 		view.Organization = v.say("sig.timestamp")
 	}
 	view.Facts = facts(

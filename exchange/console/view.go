@@ -122,8 +122,8 @@ type signatureView struct {
 }
 
 type eventRow struct {
-	What, Text, By, Proof string
-	At                    time.Time
+	What, By, Proof string
+	At              time.Time
 }
 
 // action is one thing the actor can do next. Exactly one of a bar is Primary.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -322,7 +323,7 @@ func (v *visit) roleNames(roles []registry.Role) string {
 }
 
 func (v *visit) canDraft() bool {
-	return v.actor.Has(registry.RoleOfficer) || v.actor.Has(registry.RoleLeader) || v.actor.Has(registry.RoleClerk)
+	return slices.ContainsFunc(exchange.RolesFor(exchange.ActDraft), v.actor.Has)
 }
 
 // from is the caller's address, for the limit on failed logins.

@@ -1,0 +1,352 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"vanthu/exchange"
+)
+
+// browser drives one tab of a real browser and collects what it complains about.
+type browser struct {
+	t          *testing.T
+	ctx        context.Context
+	base       string
+	mu         sync.Mutex
+	complaints []string
+	shots      string // folder for pictures, "" = none
+	shot       int
+	tag        string
+}
+
+// newBrowser starts chromium. Where there is none the test fails if VANTHU_TEST_REQUIRE asks for a browser, else it is skipped.
+func newBrowser(t *testing.T, base string, width, height int) *browser {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		if strings.Contains(os.Getenv("VANTHU_TEST_REQUIRE"), "browser") {
+			t.Fatal("no browser found, and VANTHU_TEST_REQUIRE asks for one")
+		}
+		t.Skip("no browser found; VANTHU_TEST_REQUIRE=browser makes this a failure")
+	}
+	b := &browser{t: t, base: base, shots: os.Getenv("VANTHU_SHOTS"), tag: fmt.Sprint(width)}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.WindowSize(width, height), chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "vi"))
+	allocated, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(cancel)
+	ctx, cancelTab := chromedp.NewContext(allocated, chromedp.WithListener(b.listen))
+	t.Cleanup(cancelTab)
+	ctx, cancelTime := context.WithTimeout(ctx, 3*time.Minute)
+	t.Cleanup(cancelTime)
+	b.ctx = ctx
+	if err := chromedp.Do(ctx); err != nil { // the browser lives as long as the context of the first call
+		t.Fatalf("starting the browser: %v", err)
+	}
+	return b
+}
+
+// listen keeps what the page's author must know: errors of scripts, and everything the Content-Security-Policy refused.
+func (b *browser) listen(event any) {
+	text := ""
+	switch e := event.(type) {
+	case *log.EventEntryAdded:
+		if e.Entry.Source == log.EntrySourceSecurity || e.Entry.Source == log.EntrySourceJavascript ||
+			strings.Contains(e.Entry.Text, "Content Security Policy") {
+			text = fmt.Sprintf("%s: %s (%s)", e.Entry.Source, e.Entry.Text, e.Entry.URL)
+		}
+	case *runtime.EventExceptionThrown:
+		text = "exception: " + e.ExceptionDetails.Text
+		if e.ExceptionDetails.Exception != nil {
+			text += " " + e.ExceptionDetails.Exception.Description
+		}
+	}
+	if text != "" {
+		b.mu.Lock()
+		b.complaints = append(b.complaints, text)
+		b.mu.Unlock()
+	}
+}
+
+func (b *browser) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		b.picture("failed")
+		b.t.Fatalf("%s: %v", what, err)
+	}
+}
+
+func (b *browser) open(path string) {
+	b.t.Helper()
+	b.do("opening "+path, chromedp.Navigate(b.base+path))
+}
+
+// press clicks what leads to another page and waits for that page.
+func (b *browser) press(selector string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	response, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector)))
+	if err != nil {
+		b.picture("failed")
+		b.t.Fatalf("pressing %s: %v", selector, err)
+	}
+	if response.Status >= 400 {
+		b.picture("failed")
+		b.t.Fatalf("pressing %s: status %d: %s", selector, response.Status, b.text("main"))
+	}
+}
+
+func (b *browser) fill(selector, text string) {
+	b.t.Helper()
+	b.do("filling "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
+}
+
+func (b *browser) text(selector string) string {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	defer cancel()
+	s, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS(selector)))
+	if err != nil {
+		b.t.Fatalf("reading %s: %v", selector, err)
+	}
+	return s
+}
+
+func (b *browser) wants(selector, text string) {
+	b.t.Helper()
+	if got := b.text(selector); !strings.Contains(got, text) {
+		b.picture("failed")
+		b.t.Fatalf("%s reads %q, want %q in it", selector, got, text)
+	}
+}
+
+func (b *browser) login(name string) {
+	b.t.Helper()
+	b.open("/login")
+	b.fill("#f-login", name)
+	b.fill("#f-password", testPassword)
+	b.press("main button")
+	b.wants("h1", "Công việc hôm nay")
+}
+
+func (b *browser) logout() {
+	b.t.Helper()
+	b.press("form[action='/logout'] button")
+}
+
+// picture keeps a screenshot where VANTHU_SHOTS names a folder.
+func (b *browser) picture(name string) {
+	if b.shots == "" {
+		return
+	}
+	b.shot++
+	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err == nil {
+		err = os.WriteFile(filepath.Join(b.shots, fmt.Sprintf("%s-%02d-%s.png", b.tag, b.shot, name)), png, 0o600)
+	}
+	if err != nil {
+		b.t.Logf("picture %s: %v", name, err)
+	}
+}
+
+// seen waits until pdf.js has drawn the first page.
+func (b *browser) seen() {
+	b.t.Helper()
+	b.do("drawing the PDF", chromedp.WaitVisible(chromedp.CSS("canvas[data-drawn]")))
+}
+
+func (b *browser) calm() {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.complaints {
+		b.t.Errorf("the browser complains: %s", c)
+	}
+}
+
+// TestMainJobInTheBrowser does the main job as officials do: log in, upload, three signatures, number, send, register
+// at the recipient, and the rate.
+func TestMainJobInTheBrowser(t *testing.T) {
+	h := newHub(t)
+	b := newBrowser(t, h.server.URL, 1366, 900)
+	file := filepath.Join(t.TempDir(), "công văn.pdf")
+	check(t, os.WriteFile(file, letter(t, "tăng cường gửi, nhận văn bản điện tử", 2), 0o600))
+
+	b.open("/")
+	b.picture("login")
+	b.login("duc")
+	b.picture("home-officer")
+	b.press(".shell .nav .btn")
+	b.do("choosing the file", chromedp.SetUploadFiles(chromedp.CSS("#f-pdf"), []string{file}))
+	b.seen()
+	b.fill("#f-subject", "V/v tăng cường gửi, nhận văn bản điện tử")
+	b.picture("compose")
+	b.press("form[action='/compose'] .btn:not(.plain)")
+	b.seen()
+	b.wants(".chips", "Dự thảo")
+	b.signStep("Đã ký nháy", "initialled")
+	address, err := chromedp.Run(b.ctx, chromedp.Location())
+	check(t, err)
+	document := strings.Split(strings.TrimPrefix(address, b.base), "?")[0]
+	b.logout()
+
+	b.login("hai")
+	b.picture("home-leader")
+	b.open(document)
+	b.signStep("Đã ký duyệt", "approved")
+	b.logout()
+
+	b.login("mai")
+	b.open(document)
+	b.press(".actionbar form[action$='/number'] .btn")
+	b.wants(".chips", "01/UBND")
+	b.signStep("Đã ký số cơ quan", "sealed")
+	b.press(".actionbar a.btn")
+	b.fill("#f-q", "so noi vu")
+	b.do("choosing a recipient", chromedp.Click(chromedp.CSS("input[value='H03.12']")))
+	b.picture("send")
+	b.press(".actionbar button.btn")
+	b.wants(".note", "Đã gửi")
+	b.do("arrival", chromedp.WaitVisible(chromedp.Search("//*[@id='deliveries']//*[contains(text(),'01 Đã đến')]")))
+	b.seen()
+	b.picture("sent-document")
+	b.logout()
+
+	b.login("lan")
+	b.press(".queue")
+	b.press("a.subject")
+	b.seen()
+	b.wants(".verdict .sentence", "có chữ ký hợp lệ")
+	b.picture("arrived")
+	b.press(".actionbar form[action$='/register'] .btn")
+	b.wants(".arrival", "01")
+	b.seen()
+	b.picture("registered")
+	b.open("/registers/incoming")
+	b.wants("table", "01/UBND")
+	b.logout()
+
+	b.login("mai")
+	b.until(document, "#deliveries", "03")
+	b.open("/rate")
+	b.wants(".figure .big", "100%")
+	b.picture("rate")
+	b.calm()
+}
+
+// signStep gives the passphrase and signs.
+func (b *browser) signStep(state, picture string) {
+	b.t.Helper()
+	b.fill(".actionbar input[name=passphrase]", testPassphrase)
+	b.press(".actionbar form[action$='/sign'] .btn")
+	b.wants(".chips", state)
+	b.seen()
+	b.picture(picture)
+}
+
+// until opens a page again and again until a part of it says what is awaited.
+func (b *browser) until(path, selector, text string) {
+	b.t.Helper()
+	for range 100 {
+		b.open(path)
+		if strings.Contains(b.text(selector), text) {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	b.t.Fatalf("%s of %s never said %q", selector, path, text)
+}
+
+// TestPagesOnAPhone opens every page at 390 pixels and on a desk: nothing may be wider than the window, nothing refused.
+func TestPagesOnAPhone(t *testing.T) {
+	h := newHub(t)
+	h.fill(t)
+	pages := []string{"/", "/incoming", "/outgoing", "/sent", "/compose", "/registers/outgoing", "/registers/incoming", "/rate", "/check",
+		"/agencies", "/people", "/account", "/nowhere"}
+	for _, d := range h.documents(t) {
+		pages = append(pages, "/documents/"+string(d.ID))
+	}
+	for _, width := range []int{390, 1366} {
+		b := newBrowser(t, h.server.URL, width, map[int]int{390: 844, 1366: 900}[width])
+		b.do("size of the window", chromedp.EmulateViewport(int64(width), map[int]int64{390: 844, 1366: 900}[width]))
+		b.login("mai")
+		for _, p := range pages {
+			b.open(p)
+			b.do("settling", chromedp.Sleep(150*time.Millisecond))
+			wide, err := chromedp.Run(b.ctx, chromedp.Evaluate[int]("document.documentElement.scrollWidth"))
+			check(t, err)
+			if wide > width {
+				t.Errorf("%s is %d pixels wide in a window of %d", p, wide, width)
+			}
+			b.picture("page" + strings.ReplaceAll(strings.Split(p, "-")[0], "/", "-"))
+		}
+		b.logout()
+		b.login("lan")
+		b.press("#main .queue")
+		b.press("a.subject")
+		b.seen()
+		b.picture("incoming-document")
+		b.calm()
+	}
+}
+
+func (h *hub) documents(t *testing.T) []exchange.Document {
+	t.Helper()
+	page, err := h.service.Documents(t.Context(), h.actor(t, "mai"), exchange.ListFilter{})
+	check(t, err)
+	return page.Items
+}
+
+// fill brings the sample province to life: documents in every state, some answered, one refused.
+func (h *hub) fill(t *testing.T) {
+	t.Helper()
+	soon := time.Now().AddDate(0, 0, 5)
+	h.draft(t, "V/v chuẩn bị nội dung họp giao ban tháng 12", exchange.PriorityNormal, time.Time{})
+	h.signed(t, h.draft(t, "V/v góp ý dự thảo Quy chế công tác văn thư, lưu trữ", exchange.PriorityNormal, soon), exchange.StepInitial)
+	h.signed(t, h.draft(t, "V/v báo cáo tình hình thiệt hại do mưa lũ", exchange.PriorityExpress, soon), exchange.StepSeal)
+	first := h.draft(t, "V/v tăng cường gửi, nhận văn bản điện tử giữa các cơ quan hành chính nhà nước trên địa bàn tỉnh", exchange.PriorityUrgent, soon)
+	h.sent(t, first, "H03.12", "H03.14", "H03.31")
+	second := h.draft(t, "V/v rà soát danh mục thủ tục hành chính", exchange.PriorityNormal, time.Time{})
+	h.sent(t, second, "H03.12", "H03.15")
+	ctx := t.Context()
+	lan := h.actor(t, "lan")
+	for _, in := range h.inbox(t, "lan") {
+		if in.Document == second.ID {
+			_, err := h.service.Register(ctx, lan, in.ID)
+			check(t, err)
+			_, err = h.service.Assign(ctx, h.actor(t, "son"), in.ID, h.people["thuy"].ID, "Chủ trì rà soát, báo cáo Giám đốc trước ngày 28.")
+			check(t, err)
+		}
+	}
+	for _, in := range h.inbox(t, "binh") {
+		_, err := h.service.Refuse(ctx, h.actor(t, "binh"), in.ID, "Không thuộc thẩm quyền giải quyết của Sở Tài chính.")
+		check(t, err)
+	}
+}
+
+func (h *hub) inbox(t *testing.T, login string) []exchange.Incoming {
+	t.Helper()
+	page, err := h.service.Incomings(t.Context(), h.actor(t, login), exchange.IncomingFilter{})
+	check(t, err)
+	return page.Items
+}
