@@ -317,24 +317,21 @@ type SendJob struct {
 
 // Submit takes a message from an account: local recipients get it at once, the
 // others are queued, with the job that sends them, in the same transaction. A
-// missing Date, Message-ID or From is added (RFC 6409 §8). Errors as Deliver,
-// and ErrForbidden (the sender is not the account's), ErrNoRoute.
+// missing Date, Message-ID or From is added (RFC 6409 §8). The envelope's
+// sender and every author in From must be addresses of the account. Errors as
+// Deliver, and ErrForbidden (another's address), ErrNoRoute, ErrInvalid.
 func (s *Store) Submit(ctx context.Context, from *Account, env Envelope, r io.Reader) error {
-	allowed, err := s.SenderAllowed(ctx, from, env.From)
-	if err != nil {
-		return fmt.Errorf("submitting: %w", err)
-	}
-	if !allowed {
-		return fmt.Errorf("submitting as %s: %w", env.From, ErrForbidden)
-	}
 	local, remote, err := s.split(ctx, env.To)
 	if err == nil && len(remote) > 0 && !s.relay {
 		err = &RecipientError{remote[0], ErrNoRoute}
 	}
+	if err == nil {
+		r, err = s.complete(ctx, from, &env, r)
+	}
 	if err != nil {
 		return fmt.Errorf("submitting: %w", err)
 	}
-	c, err := s.keep(ctx, s.complete(&env, r))
+	c, err := s.keep(ctx, r)
 	if err == nil && c.received > maxHops {
 		err = ErrLoop
 	}
@@ -353,23 +350,42 @@ func (s *Store) Submit(ctx context.Context, from *Account, env Envelope, r io.Re
 	return nil
 }
 
-// maxComplete is how much of a header is looked at for missing fields.
+// maxComplete is how much of a submission's header is looked at.
 const maxComplete = 64 << 10
 
-// complete puts the fields that a submission must have before the message when
-// they are missing.
-func (s *Store) complete(env *Envelope, r io.Reader) io.Reader {
+// complete holds a submission's senders to the account and puts the fields that
+// it must have before it when they are missing.
+func (s *Store) complete(ctx context.Context, from *Account, env *Envelope, r io.Reader) (io.Reader, error) {
 	br := bufio.NewReaderSize(r, maxComplete)
 	head, err := br.Peek(maxComplete)
-	if err == nil && !bytes.Contains(head, []byte("\r\n\r\n")) {
-		return br // a header larger than this is somebody's test: leave it alone
+	end := bytes.Index(head, []byte("\r\n\r\n"))
+	if end < 0 && err == nil {
+		return nil, fmt.Errorf("%w: the header is longer than %d bytes", ErrInvalid, maxComplete)
 	}
-	if i := bytes.Index(head, []byte("\r\n\r\n")); i >= 0 {
-		head = head[:i+2]
+	if end >= 0 {
+		head = head[:end+2]
 	}
 	has := make(map[string]bool)
-	fields := 0
-	headerFields(head, func(name, _ string) { has[name] = true; fields++ })
+	authors := []EnvelopeAddress{}
+	headerFields(head, func(name, value string) {
+		has[name] = true
+		if name == "from" {
+			authors = joinAddresses(authors, value)
+		}
+	})
+	senders := []Address{env.From}
+	for _, a := range authors {
+		senders = append(senders, Address(a.Mailbox+"@"+a.Host))
+	}
+	for _, a := range senders {
+		ok, err := s.SenderAllowed(ctx, from, a)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, fmt.Errorf("sending as %s: %w", a, ErrForbidden)
+		}
+	}
 	var add strings.Builder
 	if !has["date"] {
 		add.WriteString("Date: " + s.now().Format("Mon, 02 Jan 2006 15:04:05 -0700") + "\r\n")
@@ -380,8 +396,8 @@ func (s *Store) complete(env *Envelope, r io.Reader) io.Reader {
 	if !has["from"] {
 		add.WriteString("From: <" + string(env.From) + ">\r\n")
 	}
-	if fields == 0 && !bytes.HasPrefix(head, []byte("\r\n")) {
+	if len(has) == 0 && !bytes.HasPrefix(head, []byte("\r\n")) {
 		add.WriteString("\r\n") // no header at all: what came is the body
 	}
-	return io.MultiReader(strings.NewReader(add.String()), br)
+	return io.MultiReader(strings.NewReader(add.String()), br), nil
 }

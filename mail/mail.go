@@ -90,6 +90,7 @@ type Store struct {
 	blobs      blob.Backend
 	jobs       *jobs.Queue
 	domains    map[string]bool
+	domain     string
 	hostname   string
 	relay      bool
 	maxMessage int64
@@ -123,6 +124,9 @@ func New(ctx context.Context, cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("mail domain: %w", err)
 		}
 		s.domains[n] = true
+		if s.domain == "" {
+			s.domain = n
+		}
 		if s.hostname == "" {
 			s.hostname = n
 		}
@@ -150,6 +154,9 @@ func New(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	return s, nil
 }
+
+// Domain is the first of our domains.
+func (s *Store) Domain() string { return s.domain }
 
 // Hostname is the name this server gives itself.
 func (s *Store) Hostname() string { return s.hostname }
