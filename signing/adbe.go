@@ -182,7 +182,7 @@ func (x *extract) check(signed []byte) error {
 	form, _ := v.Resolve(catalog["AcroForm"])
 	formDict, _ := form.(pdf.Dict)
 	fields, _ := formDict["Fields"].(pdf.Array)
-	if len(fields) != len(x.fields)+1 || !reflect.DeepEqual(fields[:len(x.fields):len(x.fields)], slices.Concat(x.fields, pdf.Array{})) {
+	if !oneMore(x.fields, fields) {
 		return fmt.Errorf("the form's fields %v became %v: %w", x.fields, fields, ErrCheck)
 	}
 	if !x.visible {
@@ -201,10 +201,15 @@ func (x *extract) checkPage(v *pdf.View) error {
 		return err
 	}
 	annots, _ := page["Annots"].(pdf.Array)
-	if len(annots) != len(x.annots)+1 || !reflect.DeepEqual(annots[:len(x.annots):len(x.annots)], slices.Concat(x.annots, pdf.Array{})) {
+	if !oneMore(x.annots, annots) {
 		return fmt.Errorf("the page's annotations %v became %v: %w", x.annots, annots, ErrCheck)
 	}
 	return nil
+}
+
+// oneMore tells whether after is before with one object appended; both hold references only.
+func oneMore(before, after pdf.Array) bool {
+	return len(after) == len(before)+1 && slices.Equal(before, after[:len(before)])
 }
 
 func sameEntries(what string, before, after pdf.Dict, except ...pdf.Name) error {

@@ -176,7 +176,7 @@ func (x *extract) readPage(v *pdf.View, o *SignOptions) error {
 		return nil
 	}
 	if o.Rect == nil {
-		return fmt.Errorf("an appearance needs a place on the page: %w", pdf.ErrNoArea)
+		return fmt.Errorf("the appearance has no area on the page: %w", pdf.ErrNoArea)
 	}
 	x.visible = true
 	if x.geometry, err = v.Geometry(page); err != nil {

@@ -51,7 +51,7 @@ var testPKI = sync.OnceValues(func() (*pkiSet, error) {
 		usage pki.IssuedUsage
 		kind  pki.KeyType
 	}{
-		{&s.officer, "Hoàng Thị Nghĩa", pki.UsagePerson, pki.P256},
+		{&s.officer, "Hoàng Thị Lan", pki.UsagePerson, pki.P256},
 		{&s.leader, "Nguyễn Văn Đức", pki.UsagePerson, pki.RSA2048},
 		{&s.seal, "Ủy ban nhân dân tỉnh Bắc Kạn", pki.UsageSeal, pki.RSA2048},
 		{&s.ed, "Edward", pki.UsagePerson, pki.Ed25519},

@@ -210,7 +210,7 @@ func TestSignEveryForm(t *testing.T) {
 			"rotated":   {Rotate: 90, CropBox: true, UserUnit: 2},
 			"direct":    {DirectAnnots: true, OddCatalog: true, LooseTrailer: true},
 			"indirect":  {IndirectAnnots: true, NoInfo: true, NoID: true},
-			"form":      {DirectAnnots: true, AcroForm: true, NoFinalEOL: true},
+			"form":      {DirectAnnots: true, AcroForm: true, NeedAppearances: true, NoFinalEOL: true},
 			"form-list": {IndirectAnnots: true, AcroForm: true, OddCatalog: true},
 		} {
 			t.Run(string(form)+"/"+name, func(t *testing.T) {

@@ -30,19 +30,20 @@ func Forms() []Form { return []Form{Table, Stream, ObjectStreams, Hybrid} }
 
 // Options choose what the document has. The zero value is two plain upright A4 pages.
 type Options struct {
-	Rotate         int      // degrees, of the first page
-	CropBox        bool     // a crop box that does not start at the origin
-	UserUnit       float64  // 0 leaves it out
-	DirectAnnots   bool     // a link annotation directly in /Annots
-	IndirectAnnots bool     // /Annots is an object of its own
-	AcroForm       bool     // a form with a text field, /DR, /DA, /NeedAppearances and /CO
-	OddCatalog     bool     // strings and names that need escapes
-	LooseTrailer   bool     // two spaces in the trailer's references
-	NoInfo         bool     // no document information dictionary
-	NoID           bool     // no file identifier
-	NoFinalEOL     bool     // the file ends right after %%EOF
-	Padding        int      // bytes of incompressible content on page 2
-	Text           []string // lines on page 1
+	Rotate          int      // degrees, of the first page
+	CropBox         bool     // a crop box that does not start at the origin
+	UserUnit        float64  // 0 leaves it out
+	DirectAnnots    bool     // a link annotation directly in /Annots
+	IndirectAnnots  bool     // /Annots is an object of its own
+	AcroForm        bool     // a form with a text field, /DR, /DA and /CO
+	NeedAppearances bool     // the form's text field has no appearance, and /NeedAppearances says so
+	OddCatalog      bool     // strings and names that need escapes
+	LooseTrailer    bool     // two spaces in the trailer's references
+	NoInfo          bool     // no document information dictionary
+	NoID            bool     // no file identifier
+	NoFinalEOL      bool     // the file ends right after %%EOF
+	Padding         int      // bytes of incompressible content on page 2
+	Text            []string // lines on page 1
 }
 
 // Document is a file under construction.
@@ -99,7 +100,7 @@ func New(o Options) *Document {
 		"MediaBox":  pdf.Array{int64(0), int64(0), int64(595), int64(842)},
 		"Resources": pdf.Dict{"Font": pdf.Dict{"F1": font}}})
 	if o.AcroForm {
-		d.form(catalog, firstRef, first, font)
+		d.form(catalog, firstRef, first, font, o.NeedAppearances)
 	}
 	if !o.NoInfo {
 		d.info = d.Add(pdf.Dict{"Title": pdf.Text("Tài liệu thử"), "Producer": pdf.Text("vanthu test")})
@@ -120,10 +121,23 @@ func (d *Document) annotate(page pdf.Dict, o Options) {
 	}
 }
 
-func (d *Document) form(catalog pdf.Dict, pageRef pdf.Ref, page pdf.Dict, font pdf.Ref) {
-	field := d.Add(pdf.Dict{"Type": pdf.Name("Annot"), "Subtype": pdf.Name("Widget"), "FT": pdf.Name("Tx"), "T": pdf.Text("Họ tên"),
-		"V": pdf.Text("Nguyễn"), "P": pageRef, "F": int64(4), "Rect": pdf.Array{int64(72), int64(600), int64(250), int64(620)},
-		"DA": pdf.String{B: []byte("/F1 10 Tf 0 g")}})
+func (d *Document) form(catalog pdf.Dict, pageRef pdf.Ref, page pdf.Dict, font pdf.Ref, needAppearances bool) {
+	text := pdf.Dict{"Type": pdf.Name("Annot"), "Subtype": pdf.Name("Widget"), "FT": pdf.Name("Tx"), "T": pdf.Text("Họ tên"),
+		"V": pdf.Text("Nguyen"), "P": pageRef, "F": int64(4), "Rect": pdf.Array{int64(72), int64(600), int64(250), int64(620)},
+		"DA": pdf.String{B: []byte("/F1 10 Tf 0 g")}}
+	form := pdf.Dict{"CO": pdf.Array{}, "DA": pdf.String{B: []byte("/F1 0 Tf 0 g")}, "DR": pdf.Dict{"Font": pdf.Dict{"F1": font}}}
+	if needAppearances {
+		form["NeedAppearances"] = true
+	} else {
+		look := flate([]byte("/Tx BMC BT /F1 10 Tf 2 6 Td (Nguyen) Tj ET EMC"))
+		look.Dict["Type"], look.Dict["Subtype"] = pdf.Name("XObject"), pdf.Name("Form")
+		look.Dict["BBox"] = pdf.Array{int64(0), int64(0), int64(178), int64(20)}
+		look.Dict["Resources"] = pdf.Dict{"Font": pdf.Dict{"F1": font}}
+		text["AP"] = pdf.Dict{"N": d.Add(look)}
+	}
+	field := d.Add(text)
+	form["Fields"] = pdf.Array{field}
+	catalog["AcroForm"] = form
 	switch annots := page["Annots"].(type) {
 	case pdf.Array:
 		page["Annots"] = append(annots, field)
@@ -133,8 +147,6 @@ func (d *Document) form(catalog pdf.Dict, pageRef pdf.Ref, page pdf.Dict, font p
 	default:
 		page["Annots"] = pdf.Array{field}
 	}
-	catalog["AcroForm"] = pdf.Dict{"Fields": pdf.Array{field}, "NeedAppearances": true, "CO": pdf.Array{},
-		"DA": pdf.String{B: []byte("/F1 0 Tf 0 g")}, "DR": pdf.Dict{"Font": pdf.Dict{"F1": font}}}
 }
 
 // pad fills with bytes that do not compress and stay within a comment line.
