@@ -213,11 +213,11 @@ func (s *Service) signingFailed(ctx context.Context, by registry.Actor, d *Docum
 func fieldName(step Step) string {
 	switch step {
 	case StepInitial:
-		return "VanThu.Initial"
+		return "VanThu-Initial"
 	case StepApprove:
-		return "VanThu.Approve"
+		return "VanThu-Approve"
 	}
-	return "VanThu.Seal"
+	return "VanThu-Seal"
 }
 
 func signReason(step Step, d *Document) string {
