@@ -46,6 +46,7 @@ var (
 	errMechanism     = reply(504, 5, 5, 4, "This login mechanism is not offered")
 	errBadSender     = reply(553, 5, 1, 7, "Sender address is not valid")
 	errTooManyFails  = reply(421, 4, 7, 0, "Too many failed logins, closing the connection")
+	errClosing       = reply(421, 4, 3, 2, "This connection is closing, try again on another")
 	errAlreadyAuthed = reply(503, 5, 5, 1, "Logged in already")
 )
 

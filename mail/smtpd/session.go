@@ -167,6 +167,9 @@ func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err er
 func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	ctx, cancel := context.WithTimeout(s.server.ctx, lookupTimeout)
 	defer cancel()
+	if s.conn.doomed.Load() {
+		return errClosing
+	}
 	account := s.loggedIn()
 	if s.submission && account == nil {
 		return errAuthRequired
@@ -219,7 +222,7 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 func (s *session) Data(r io.Reader) error {
 	if !s.server.begin() {
 		s.conn.doom()
-		return reply(421, 4, 3, 2, "Server is closing, try again later")
+		return errClosing
 	}
 	defer s.server.work.Done()
 	ctx, cancel := context.WithTimeout(s.server.ctx, storeTimeout)
