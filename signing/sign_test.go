@@ -14,10 +14,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	certs "vanthu/certs-testdata"
 	"vanthu/signing"
 	"vanthu/signing/keys"
 	"vanthu/signing/pdf"
@@ -27,51 +27,34 @@ import (
 	"vanthu/signing/tsa"
 )
 
-// pkiSet is a test authority with keys for every role.
+// pkiSet holds the test identities in use.
 type pkiSet struct {
-	trust                     *pki.Trust
-	officer, leader, seal, ed *keys.Key // P-256, RSA, RSA, Ed25519
-	tsa                       *tsa.Authority
+	trust                 *pki.Trust
+	officer, leader, seal *keys.Key // P-256, RSA-2048, RSA-2048
+	tsa                   *tsa.Authority
 }
 
-// testPKI makes the keys once: RSA keys take a moment.
-var testPKI = sync.OnceValues(func() (*pkiSet, error) {
-	name := func(cn string) pkix.Name {
-		return pkix.Name{CommonName: cn, Organization: []string{"TEST ONLY"}, Country: []string{"VN"}}
-	}
-	ca, err := pki.NewAuthority(name("Test authority"), pki.Options{})
-	if err != nil {
-		return nil, err
-	}
-	s := &pkiSet{trust: ca.Trust()}
-	var tsaKey *keys.Key
-	for _, k := range []struct {
-		key   **keys.Key
-		cn    string
-		usage pki.IssuedUsage
-		kind  pki.KeyType
-	}{
-		{&s.officer, "Hoàng Thị Lan", pki.UsagePerson, pki.P256},
-		{&s.leader, "Nguyễn Văn Đức", pki.UsagePerson, pki.RSA2048},
-		{&s.seal, "Ủy ban nhân dân tỉnh Bắc Kạn", pki.UsageSeal, pki.RSA2048},
-		{&s.ed, "Edward", pki.UsagePerson, pki.Ed25519},
-		{&tsaKey, "Test time stamps", pki.UsageTSA, pki.P256},
-	} {
-		if *k.key, err = ca.Issue(pki.IssueRequest{Subject: name(k.cn), Usage: k.usage, KeyType: k.kind}); err != nil {
-			return nil, err
-		}
-	}
-	s.tsa, err = tsa.NewAuthority(tsaKey, tsa.AuthorityOptions{})
-	return s, err
-})
-
-func testKeys(t testing.TB) *pkiSet {
+// identity is a key of the test PKI.
+func identity(t testing.TB, name certs.Name) *keys.Key {
 	t.Helper()
-	s, err := testPKI()
+	signer, chain := certs.Identity(t, name)
+	k, err := keys.New(signer, chain...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return k
+}
+
+func testKeys(t testing.TB) *pkiSet {
+	t.Helper()
+	authority, err := tsa.NewAuthority(identity(t, certs.TSA), tsa.AuthorityOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &pkiSet{
+		trust:   &pki.Trust{Roots: certs.Roots(t), TimestampRoots: certs.Roots(t), CRLs: certs.CRL(t)},
+		officer: identity(t, certs.OfficialEC), leader: identity(t, certs.LeaderRSA), seal: identity(t, certs.SealRSA), tsa: authority,
+	}
 }
 
 // need ends the test where an outside program is missing: as a failure when it is required.
@@ -287,10 +270,20 @@ func keepPicture(t *testing.T, data []byte) {
 }
 
 func TestEd25519(t *testing.T) {
-	k := testKeys(t)
+	ca, err := pki.NewAuthority(pkix.Name{CommonName: "Authority", Organization: []string{"TEST ONLY"}}, pki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ca.Issue(pki.IssueRequest{Subject: pkix.Name{CommonName: "Ed", Organization: []string{"TEST ONLY"}}, KeyType: pki.Ed25519})
+	if err != nil {
+		t.Fatal(err)
+	}
 	data := pdftest.New(pdftest.Options{}).Bytes(pdftest.Table)
-	o := signing.SignOptions{Key: k.ed, Profile: signing.ProfileBB, At: time.Now()}
-	signed := signAndCheck(t, data, o)
+	o := signing.SignOptions{Key: key, Profile: signing.ProfileBB, At: time.Now()}
+	signed, report, err := signing.SignAndCheck(context.Background(), data, o, signing.VerifyOptions{Trust: ca.Trust(), Offline: true})
+	if err != nil || report.Verdict != signing.TotalPassed {
+		t.Fatalf("%v, %+v", err, report)
+	}
 	if out := run(t, "qpdf", "--check", save(t, "signed.pdf", signed)); strings.Contains(out, "WARNING") {
 		t.Error(out)
 	}
@@ -315,8 +308,11 @@ func TestRefused(t *testing.T) {
 	}{
 		"no key":             {data, func(o *signing.SignOptions) { o.Key = nil }, signing.ErrKey, "missing"},
 		"other certificate":  {data, func(o *signing.SignOptions) { o.Key = &other }, signing.ErrKey, "does not belong"},
-		"expired":            {data, func(o *signing.SignOptions) { o.At = now.AddDate(30, 0, 0) }, signing.ErrKey, "expired"},
-		"not yet valid":      {data, func(o *signing.SignOptions) { o.At = now.AddDate(-1, 0, 0) }, signing.ErrKey, "valid from"},
+		"expired":            {data, func(o *signing.SignOptions) { o.Key = identity(t, certs.Expired) }, signing.ErrKey, "expired"},
+		"not yet valid":      {data, func(o *signing.SignOptions) { o.Key = identity(t, certs.NotYetValid) }, signing.ErrKey, "valid from"},
+		"wrong usage":        {data, func(o *signing.SignOptions) { o.Key = identity(t, certs.WrongUsage) }, signing.ErrKey, "not for"},
+		"TSA's certificate":  {data, func(o *signing.SignOptions) { o.Key = identity(t, certs.TSA) }, signing.ErrKey, "not for documents"},
+		"weak key":           {data, func(o *signing.SignOptions) { o.Key = identity(t, certs.WeakKey) }, signing.ErrKey, "2048"},
 		"B-LT":               {data, func(o *signing.SignOptions) { o.Profile = signing.ProfileBLT }, signing.ErrUnsupported, "pades-b-t"},
 		"B-LTA":              {data, func(o *signing.SignOptions) { o.Profile = signing.ProfileBLTA }, signing.ErrUnsupported, "pades-b-t"},
 		"no profile":         {data, func(o *signing.SignOptions) { o.Profile = "" }, signing.ErrUnsupported, "pades-b-b"},
