@@ -35,10 +35,7 @@ func statusOf(k exchange.Kind) int {
 // fail answers with the error page; what people are not told goes to the log.
 func (v *visit) fail(err error) {
 	status, body := v.errorBody(err)
-	if status >= http.StatusInternalServerError {
-		v.srv.log.LogAttrs(v.ctx(), slog.LevelError, "console error", slog.String("request", v.id),
-			slog.String("path", v.r.URL.Path), slog.Any("error", err))
-	}
+	v.logged(status, err)
 	body.Heading = v.say("error." + strconv.Itoa(status))
 	body.Ref = v.id
 	body.BackURL, body.Back = "/", v.say("error.back.home")
@@ -47,6 +44,14 @@ func (v *visit) fail(err error) {
 	}
 	if err := v.show(status, "error", body.Heading, body); err != nil {
 		http.Error(v.w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+	}
+}
+
+// logged keeps the cause of what is the hub's fault, not the reader's.
+func (v *visit) logged(status int, err error) {
+	if status >= http.StatusInternalServerError {
+		v.srv.log.LogAttrs(v.ctx(), slog.LevelError, "console error", slog.String("request", v.id),
+			slog.String("path", v.r.URL.Path), slog.Any("error", err))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -72,7 +73,8 @@ func newHub(t *testing.T) *hub {
 		}})
 	check(t, err)
 	check(t, store.Start(ctx))
-	handler, err := New(Config{Service: h.service, Registry: h.registry, Verify: h.verify})
+	handler, err := New(Config{Service: h.service, Registry: h.registry, Verify: h.verify,
+		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))})
 	check(t, err)
 	h.server = httptest.NewServer(handler)
 	t.Cleanup(h.server.Close)

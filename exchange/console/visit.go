@@ -263,6 +263,7 @@ func (v *visit) showWith(screen, title string, body any, problem error) error {
 		}
 		status = statusOf(told.Kind)
 		p.Problem = v.problem(told)
+		v.logged(status, problem)
 	}
 	return v.send(status, screen, p)
 }
