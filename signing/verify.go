@@ -99,7 +99,6 @@ func (v *verifier) judge(fields []pdf.Field) (*Report, error) {
 			v.judgeDocumentTimestamp(it)
 		}
 	}
-	v.checkTimestampOrder()
 	for _, it := range v.items {
 		if it.signed != nil {
 			v.judgeSignature(it)

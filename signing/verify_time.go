@@ -12,14 +12,19 @@ import (
 
 // judgeDocumentTimestamp judges an ETSI.RFC3161 time stamp over the bytes of its revision.
 func (v *verifier) judgeDocumentTimestamp(it *item) {
-	existed := v.provenBy(it)
-	at := v.at
-	if !existed.IsZero() {
-		at = existed
+	at, order := v.at, false
+	if bound := v.provenBy(it); !bound.IsZero() {
+		// A newer time stamp covers this one, so it cannot be of a later time.
+		if order = it.token.Time.Add(-it.token.Accuracy).After(bound); !order {
+			at = bound
+		}
 	}
 	pool := v.pool(it.token.SignedData)
 	res := it.token.Verify(v.contentDigest(it), tsa.VerifyOptions{Trust: v.trust, At: at, Pool: pool})
 	v.rejectRevoked(&res, it.token.SignedData, pool, at)
+	if order {
+		res.Trusted, res.Reasons = false, append(res.Reasons, pki.Reason{Code: codeTimestampOrder, Sub: pki.TimestampOrder})
+	}
 	it.describe(res.Signer)
 	it.chain, it.out.Algorithm = res.Chain, res.Algorithm
 	it.valid, it.trusted = res.Intact, res.Trusted
@@ -60,21 +65,6 @@ func (v *verifier) coveredByTimestamp(it *item) *item {
 		}
 	}
 	return nil
-}
-
-// checkTimestampOrder compares the trusted document time stamps with one another: one that stands later in the file
-// covers the earlier ones and cannot be older.
-func (v *verifier) checkTimestampOrder() {
-	var last *item
-	for _, it := range v.items {
-		if it.token == nil || it.proven.IsZero() {
-			continue
-		}
-		if last != nil && it.proven.Add(it.accuracy).Before(last.proven.Add(-last.accuracy)) {
-			it.reasons = append(it.reasons, pki.Reason{Code: codeTimestampOrder, Sub: pki.TimestampOrder})
-		}
-		last = it
-	}
 }
 
 // signatureTimestamps judges the time-stamp tokens in the unsigned attributes (ETSI EN 319 122-1 §5.3). The earliest

@@ -7,7 +7,8 @@ import (
 
 // OpenDamaged opens a file whose cross-references cannot be followed by scanning it for objects; of an object that
 // stands in it several times the last counts. What it finds is a guess, good enough to say whether the file was
-// signed and by whom, never to say that it is sound: the file has one revision that no signature closes.
+// signed and by whom, never to say that it is sound: the file has one revision that no signature closes, and may have
+// no catalog.
 func OpenDamaged(ctx context.Context, r io.ReaderAt, size int64, lim Limits) (*File, error) {
 	f, _, err := newFile(ctx, r, size, lim)
 	if err != nil {
@@ -22,9 +23,6 @@ func OpenDamaged(ctx context.Context, r io.ReaderAt, size int64, lim Limits) (*F
 	s.subs = pack(objects)
 	f.revs = []revision{{Revision: Revision{EOF: size, End: size}, sections: []*section{s}, own: 1}}
 	f.guessTrailer(s)
-	if s.trailer["Root"] == nil {
-		return nil, damaged(-1, "no document catalog")
-	}
 	return f, nil
 }
 

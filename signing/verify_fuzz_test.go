@@ -1,0 +1,46 @@
+package signing
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"vanthu/certs-testdata"
+	"vanthu/signing/cms"
+	"vanthu/signing/pdf"
+)
+
+// FuzzVerify judges any bytes: no panic, no hang, and nothing but an untouched file passes.
+func FuzzVerify(f *testing.F) {
+	original := good(f, certs.OfficialEC).Bytes()
+	f.Add(original)
+	p := newPaper()
+	p.sign(5, "ETSI.CAdES.detached", signedBy(f, cms.SignRequest{Key: testKey(f, certs.Expired)}))
+	p.object(1, "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[5 0 R 7 0 R]/SigFlags 3>>>>")
+	p.sign(7, "ETSI.RFC3161", documentStamp(f, certs.TSA, judgedAt()))
+	f.Add(p.Bytes())
+	trust := testTrust(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		o := VerifyOptions{Trust: trust, At: judgedAt(), MaxSize: 1 << 20}
+		report, err := VerifyPDF(ctx, bytes.NewReader(data), int64(len(data)), o)
+		if ctx.Err() != nil {
+			t.Fatal("too slow")
+		}
+		var e *pdf.Error
+		if err != nil {
+			if !errors.As(err, &e) {
+				t.Errorf("error %v", err)
+			}
+			return
+		}
+		report.Sentence("vi")
+		// The signed bytes cannot be forged; only what follows the first signature may differ in a file that passes.
+		if report.Verdict == TotalPassed && !bytes.HasPrefix(data, original) && !bytes.HasPrefix(data, p.Bytes()[:len(p.Bytes())/2]) {
+			t.Errorf("a changed file passes: %+v", report)
+		}
+	})
+}
