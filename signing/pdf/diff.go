@@ -83,7 +83,7 @@ func (c *Comparer) Compare(ctx context.Context, signed int, _ CompareOptions) (C
 		return Changes{Outcome: OutcomeNone}, nil
 	}
 	d := &diff{ctx: ctx, f: c.f, old: older, new: newer, seen: map[seenKey]bool{}, visited: map[uint32]bool{},
-		loose: map[uint32]*place{}, fields: map[uint32]bool{}, addedAnnots: map[Ref]bool{}, removedAnnots: map[Ref]bool{}}
+		loose: map[uint32]*place{}, kept: map[Ref]bool{}, differs: map[Ref]bool{}, fields: map[uint32]bool{}, addedAnnots: map[Ref]bool{}, removedAnnots: map[Ref]bool{}}
 	if err := d.run(c); err != nil {
 		return Changes{}, fmt.Errorf("pdf: comparing revision %d with the last: %w", signed, err)
 	}
@@ -110,6 +110,8 @@ type diff struct {
 	visited  map[uint32]bool   // objects that were judged, on whatever way
 	fields   map[uint32]bool   // form fields and widgets that were judged as such
 	loose    map[uint32]*place // annotations that were allowed to change altogether
+
+	kept, differs map[Ref]bool // what unchanged found out
 
 	addedAnnots, removedAnnots map[Ref]bool
 	reachable                  map[uint32]bool // see reached

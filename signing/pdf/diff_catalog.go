@@ -198,9 +198,7 @@ func (d *diff) perms(p *place, o, n Object) {
 		case (key == "UR3" || key == "UR") && y == nil:
 			// Rights that one vendor's reader was given; readers of others take them away when they write.
 			d.permit(p.at(key, y), "permissions: usage rights removed")
-		case key != "DocMDP":
-			d.doubt(p.at(key, y), "permissions: changed")
-		case x == nil:
+		case key == "DocMDP" && x == nil:
 			d.forbid(p.at(key, y), "permissions: certified after a signature")
 		default:
 			d.frozen(p.at(key, y), x, y, "permissions")

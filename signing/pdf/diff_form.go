@@ -164,13 +164,11 @@ func (d *diff) removedField(p *place, o Object, c fieldContext) {
 
 // field judges a field or widget that is still in the form.
 func (d *diff) field(p *place, o, n Object, c fieldContext) {
-	if d.same(o, n) {
-		return
-	}
+	still := d.unchanged(o, n)
 	if r, ok := n.(Ref); ok {
 		d.fields[r.Num] = true
 	}
-	if !d.enter(o, n, "field") {
+	if still || !d.enter(o, n, "field") {
 		return
 	}
 	a, b := d.dicts(o, n)
@@ -182,7 +180,7 @@ func (d *diff) field(p *place, o, n Object, c fieldContext) {
 		return
 	}
 	c = c.into(d, d.old, a)
-	if !d.same(a["V"], b["V"]) {
+	if !d.unchanged(a["V"], b["V"]) {
 		c.filled = true
 	}
 	if c.kind == Name("Sig") {
@@ -200,7 +198,7 @@ func (d *diff) field(p *place, o, n Object, c fieldContext) {
 // fieldEntries judges the entries of a field, a widget, or both in one, except /Kids.
 func (d *diff) fieldEntries(p *place, a, b Dict, c fieldContext) {
 	locked := d.bound.locked(c.name)
-	filled := c.filled || !d.same(a["AS"], b["AS"]) || !d.same(a["RV"], b["RV"]) || !d.same(a["I"], b["I"])
+	filled := c.filled || !d.unchanged(a["AS"], b["AS"]) || !d.unchanged(a["RV"], b["RV"]) || !d.unchanged(a["I"], b["I"])
 	d.differing(a, b, func(key Name, x, y Object) {
 		q := p.at(key, y)
 		switch {

@@ -23,11 +23,13 @@ func (d *diff) pageNode(p *place, o, n Object) {
 		d.forbid(p, "page tree")
 		return
 	}
+	if !d.same(a["Kids"], b["Kids"]) {
+		d.pageKids(p.at("Kids", b["Kids"]), a["Kids"], b["Kids"])
+	}
 	d.differing(a, b, func(key Name, x, y Object) {
 		q := p.at(key, y)
 		switch key {
 		case "Kids":
-			d.pageKids(q, x, y)
 		case "Annots":
 			d.annots(q, x, y)
 		case "Parent":
@@ -189,7 +191,7 @@ func (d *diff) fieldOf(v *View, w Dict) (name string, signed bool) {
 
 // annot judges an annotation that is still on its page.
 func (d *diff) annot(p *place, o, n Object) {
-	if d.same(o, n) {
+	if d.unchanged(o, n) {
 		return
 	}
 	a, b := d.dicts(o, n)

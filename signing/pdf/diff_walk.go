@@ -97,10 +97,80 @@ func (d *diff) differing(o, n Dict, visit func(key Name, o, n Object)) {
 	}
 	slices.Sort(keys)
 	for _, k := range keys {
-		if !d.same(o[k], n[k]) {
+		if !d.unchanged(o[k], n[k]) {
 			visit(k, o[k], n[k])
 		}
 	}
+}
+
+// unchanged tells that a pair is equal all the way down, but for what is judged elsewhere.
+func (d *diff) unchanged(o, n Object) bool {
+	if d.same(o, n) {
+		return true
+	}
+	trial := map[Ref]bool{}
+	if !d.still(o, n, trial, 0) {
+		return false
+	}
+	// Loops were taken to be equal on the way; now that nothing differs, they are.
+	for r := range trial {
+		d.kept[r] = true
+		d.visited[r.Num] = true
+	}
+	return true
+}
+
+func (d *diff) still(o, n Object, trial map[Ref]bool, depth int) bool {
+	if depth > 10_000 || !d.step() {
+		return false
+	}
+	switch a := o.(type) {
+	case Ref:
+		return n == o && d.stillRef(a, trial, depth)
+	case Array:
+		b, ok := n.(Array)
+		return ok && slices.EqualFunc(a, b, func(x, y Object) bool { return d.still(x, y, trial, depth+1) })
+	case Dict:
+		b, ok := n.(Dict)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for k, x := range a {
+			y, ok := b[k]
+			_, ref := x.(Ref)
+			switch {
+			case !ok:
+				return false
+			case ref && (k == "Parent" || k == "P" || k == "Pg"): // see checkBackReferences
+				if x != y {
+					return false
+				}
+			case !d.still(x, y, trial, depth+1):
+				return false
+			}
+		}
+		return true
+	case *Stream:
+		b, ok := n.(*Stream)
+		return ok && d.still(a.Dict, b.Dict, trial, depth+1) && d.sameBytes(a, b)
+	}
+	return d.sameContent(o, n)
+}
+
+func (d *diff) stillRef(r Ref, trial map[Ref]bool, depth int) bool {
+	if !d.affected[r.Num] || d.kept[r] || trial[r] || d.judgedElsewhere(r) {
+		return true
+	}
+	if d.differs[r] {
+		return false
+	}
+	trial[r] = true
+	a, b := d.both(r, r)
+	if !d.still(a, b, trial, depth+1) {
+		d.differs[r] = true
+		return false
+	}
+	return true
 }
 
 // frozen judges what must not change at all.
