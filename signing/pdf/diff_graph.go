@@ -16,6 +16,7 @@ type graph struct {
 	to       map[uint32][]edge  // by target
 	versions map[uint32][]int32 // the revisions that wrote or freed an object, ascending
 	pages    map[uint32]bool    // objects that are a page or a node of the page tree in some revision
+	parents  map[uint32]bool    // objects that can have parts of their own kind in some revision
 	edges    int
 }
 
@@ -36,7 +37,7 @@ const (
 
 // buildGraph reads every version of every object.
 func buildGraph(ctx context.Context, f *File) (*graph, error) {
-	g := &graph{to: map[uint32][]edge{}, versions: map[uint32][]int32{}, pages: map[uint32]bool{}}
+	g := &graph{to: map[uint32][]edge{}, versions: map[uint32][]int32{}, pages: map[uint32]bool{}, parents: map[uint32]bool{}}
 	for rev := range f.Revisions() {
 		v := f.View(rev)
 		for i, num := range f.Touched(rev-1, rev) {
@@ -50,6 +51,9 @@ func buildGraph(ctx context.Context, f *File) (*graph, error) {
 			}
 			if isPageNode(o) {
 				g.pages[num] = true
+			}
+			if isParent(o) {
+				g.parents[num] = true
 			}
 			g.collect(o, edge{from: num, rev: int32(rev)}, "", 0) //nolint:gosec // see above
 			if g.edges > maxEdges {
@@ -74,6 +78,20 @@ func entryObject(v *View, num uint32) (Object, bool) {
 func isPageNode(o Object) bool {
 	d, ok := o.(Dict)
 	return ok && (d.Name("Type") == "Page" || d.Name("Type") == "Pages")
+}
+
+// isParent tells what /Parent, /P and /Pg can lead to: pages, annotations, fields, outlines, structure elements.
+func isParent(o Object) bool {
+	d, ok := o.(Dict)
+	if !ok {
+		return false
+	}
+	for _, key := range []Name{"Kids", "K", "First", "FT", "T", "Rect"} {
+		if d[key] != nil {
+			return true
+		}
+	}
+	return isPageNode(o)
 }
 
 // collect adds the references in o.
@@ -112,7 +130,7 @@ func (g *graph) current(num uint32, version int32, rev int) bool {
 
 // back tells edges that are not followed: the source is judged by itself.
 func (g *graph) back(target uint32, e edge) bool {
-	return e.kind == edgeBack || g.pages[target] && e.kind != edgeKids
+	return e.kind == edgeBack && g.parents[target] || g.pages[target] && e.kind != edgeKids
 }
 
 // affected gives the changed objects and all from which they are reached in revision rev, without going up by

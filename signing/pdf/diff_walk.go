@@ -137,11 +137,11 @@ func (d *diff) still(o, n Object, trial map[Ref]bool, depth int) bool {
 		}
 		for k, x := range a {
 			y, ok := b[k]
-			_, ref := x.(Ref)
+			ref, _ := x.(Ref)
 			switch {
 			case !ok:
 				return false
-			case ref && (k == "Parent" || k == "P" || k == "Pg"): // see checkBackReferences
+			case (k == "Parent" || k == "P" || k == "Pg") && d.graph.parents[ref.Num]: // see checkBackReferences
 				if x != y {
 					return false
 				}
