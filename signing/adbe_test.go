@@ -69,6 +69,7 @@ func TestWhoMakesTheAdobeForm(t *testing.T) {
 				t.Errorf("name reads %q, want %q", s.Text(), o.Name)
 			}
 			checkOutside(t, signed, 1)
+			keepPicture(t, signed)
 		})
 	}
 }

@@ -6,11 +6,15 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
+	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
 	"vanthu/signing"
 	"vanthu/signing/pdf/pdftest"
+	"vanthu/signing/stamp"
 )
 
 // benchmarkSign signs a 200 KB file and reports the ratio to its primitives, hashing the file and one raw
@@ -44,4 +48,51 @@ func benchmarkSign(b *testing.B, profile signing.Profile, kind string) {
 	b.ReportMetric(raw/1e3, "raw-µs/op")
 	b.ReportMetric(whole/raw, "x-of-raw")
 	b.ReportMetric(float64(out.Len()-len(data)), "appended-B")
+}
+
+// TestSignNeedsLittleMemory signs 50 MB from a file into a file: what is allocated in all, let alone held, must
+// not grow with the file.
+func TestSignNeedsLittleMemory(t *testing.T) {
+	k := testKeys(t)
+	in, err := os.Create(filepath.Join(t.TempDir(), "in.pdf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if _, err := in.Write(pdftest.New(pdftest.Options{Padding: 50 << 20}).Bytes(pdftest.Table)); err != nil {
+		t.Fatal(err)
+	}
+	info, err := in.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := os.Create(filepath.Join(t.TempDir(), "out.pdf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	o := signing.SignOptions{Key: k.officer, Profile: signing.ProfileBT, TSA: k.tsa, At: time.Now(),
+		Rect: &stamp.RectMM{X: 100, Y: 200, W: 50, H: 20}, Appearance: &stamp.Appearance{Lines: []string{"Ủy ban nhân dân"}}}
+	start := time.Now()
+	if err := signing.SignPDF(context.Background(), in, info.Size(), out, o); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(start)
+	runtime.ReadMemStats(&after)
+	allocated := after.TotalAlloc - before.TotalAlloc
+	t.Logf("%d MB signed in %v with %d KiB allocated", info.Size()>>20, took.Round(time.Millisecond), allocated>>10)
+	if allocated > 16<<20 {
+		t.Errorf("%d bytes were allocated", allocated)
+	}
+	signed, err := out.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := signing.VerifyPDF(context.Background(), out, signed.Size(), signing.VerifyOptions{Trust: k.trust, Offline: true})
+	if err != nil || report.Verdict != signing.TotalPassed {
+		t.Errorf("%v, %+v", err, report)
+	}
 }

@@ -53,10 +53,13 @@ func TestSignAfterOthers(t *testing.T) {
 			o := signing.SignOptions{Key: k.officer, Profile: profile, TSA: k.tsa, At: time.Now()}
 			_, report, err := signing.SignAndCheck(context.Background(), data, o, verify)
 			var damaged *pdf.Error
+			// Our own judge may be left in doubt where an earlier signature carries vendor's usage rights; it then
+			// refuses what was made, which is the safe side.
+			doubt := err != nil && report != nil && errors.Is(err, signing.ErrCheck) && !anyFailed(report)
 			switch {
 			case err == nil:
 				signed++
-			case errors.Is(err, pdf.ErrNotPermitted), errors.As(err, &damaged):
+			case errors.Is(err, pdf.ErrNotPermitted), errors.As(err, &damaged), doubt:
 				refused++
 				t.Logf("%s: %v", name, err)
 			default:
@@ -70,9 +73,19 @@ func TestSignAfterOthers(t *testing.T) {
 		}
 	}
 	t.Logf("signed %d, refused %d", signed, refused)
-	if signed < 100 {
+	if signed < 165 {
 		t.Errorf("only %d signatures were made", signed)
 	}
+}
+
+// anyFailed tells whether a signature is worse than in doubt.
+func anyFailed(r *signing.Report) bool {
+	for _, s := range r.Signatures {
+		if s.Indication == signing.TotalFailed || s.Integrity == signing.Altered {
+			return true
+		}
+	}
+	return false
 }
 
 // TestSignGazettes signs real documents, two of which carry signatures that were broken before.
