@@ -90,7 +90,14 @@ func (c *checker) run(ctx context.Context, tx *sqldb.Tx) error {
 	if err := c.missing(next, c.signed.N); err != nil {
 		return err
 	}
-	return c.root(ctx, tx)
+	if err := c.root(ctx, tx); err != nil {
+		return err
+	}
+	waiting, err := entriesFrom(ctx, tx, c.signed.N, 1)
+	if err == nil && len(waiting) > 0 && waiting[0].Index != c.signed.N {
+		c.report("evidence log: the entry at place %d is missing, so those after it cannot be sequenced", c.signed.N)
+	}
+	return err
 }
 
 // missing reports the places from up to, but not including, to. Their stored

@@ -409,6 +409,26 @@ func TestCheckNamesWhatWasChanged(t *testing.T) {
 	}
 }
 
+func TestCheckSeesAGapBeforeTheSequencer(t *testing.T) {
+	db := sqldbtest.SQLite(t) // PostgreSQL gives no places before
+	l := open(t, db)
+	fill(t, db, l, 3)
+	sequence(t, l)
+	fill(t, db, l, 3)
+	if p := problems(t, l); len(p) > 0 {
+		t.Errorf("waiting entries are no problem: %q", p)
+	}
+	if _, err := db.Writer().ExecContext(t.Context(), "DELETE FROM ledger_entry WHERE position = 3"); err != nil {
+		t.Fatal(err)
+	}
+	if p := problems(t, l); len(p) != 1 || !strings.Contains(p[0], "place 3") {
+		t.Errorf("got %q", p)
+	}
+	if _, err := l.Sequence(t.Context()); err == nil {
+		t.Error("the sequencer went over the gap")
+	}
+}
+
 // Many writers, the sequencer running: all entries get into the log, each
 // subject's in the order of its commits.
 func TestConcurrentWritersWhileSequencing(t *testing.T) {
