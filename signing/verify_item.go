@@ -235,6 +235,7 @@ func (v *verifier) finish(it *item) {
 		out.ProvenTime = &t
 	}
 	out.Level = v.level(it)
+	it.reasons = once(it.reasons)
 	slices.SortStableFunc(it.reasons, func(a, b pki.Reason) int { return rank(a) - rank(b) })
 	out.Indication, out.SubIndication = indication(it.reasons)
 	out.Reasons, out.ReasonsVI = reasonTexts(it.reasons)

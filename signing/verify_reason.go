@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"slices"
 	"strings"
 
 	"vanthu/signing/pdf"
@@ -96,6 +97,17 @@ func rank(r pki.Reason) int {
 		return 1
 	}
 	return 2
+}
+
+// once drops repeated reasons.
+func once(reasons pki.Reasons) pki.Reasons {
+	var out pki.Reasons
+	for _, r := range reasons {
+		if !slices.Contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // reasonTexts gives "code: sentence" in English, and the Vietnamese sentences.

@@ -1,7 +1,10 @@
 package pdf
 
 import (
+	"bytes"
+	"encoding/hex"
 	"reflect"
+	"slices"
 	"strconv"
 )
 
@@ -384,33 +387,49 @@ func (l *lexer) escape() int {
 	}
 }
 
-// hexString parses the rest of "<…>".
+// hexString parses the rest of "<…>". Signature values are long, so whole pieces without white space are decoded at
+// once.
 func (l *lexer) hexString() (Object, error) {
 	var b []byte
 	half := -1
-	for {
-		c := l.take()
-		if c == '>' {
-			break
-		}
-		d := unhex(c)
-		switch {
-		case c == eof:
+	for closed := false; !closed; {
+		if l.peek() == eof {
 			return nil, l.fail("the file ends inside a string")
-		case d < 0 && class(c) == classSpace:
-			continue
-		case d < 0:
-			return nil, l.fail("not a hexadecimal digit")
-		case half < 0:
-			half = d
-			continue
 		}
-		b = append(b, byte(half<<4|d))
-		half = -1
+		piece := l.buf[l.pos:]
+		if i := bytes.IndexByte(piece, '>'); i >= 0 {
+			piece, closed = piece[:i], true
+		}
+		if half < 0 {
+			even := len(piece) &^ 1
+			b = slices.Grow(b, even/2)
+			n, err := hex.Decode(b[len(b):cap(b)], piece[:even])
+			b = b[:len(b)+n]
+			if err == nil {
+				n = even / 2
+			}
+			l.pos += 2 * n
+			piece = piece[2*n:]
+		}
+		for _, c := range piece {
+			d := unhex(int(c))
+			switch {
+			case d < 0 && class(int(c)) == classSpace:
+			case d < 0:
+				return nil, l.fail("not a hexadecimal digit")
+			case half < 0:
+				half = d
+			default:
+				b = append(b, byte(half<<4|d))
+				half = -1
+			}
+		}
+		l.pos += len(piece)
 		if len(b) > l.lim.MaxToken {
 			return nil, tooLarge(l.offset(), "a string is too long")
 		}
 	}
+	l.pos++ // the bracket
 	if half >= 0 {
 		b = append(b, byte(half<<4))
 	}

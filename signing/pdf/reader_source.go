@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	pageSize = 32 << 10 // bytes of one cached page of the file
-	maxPages = 96       // cached pages, so 3 MiB of the file at most
+	pageSize = 8 << 10 // bytes of one cached page of the file
+	maxPages = 384     // cached pages, so 3 MiB of the file at most
 )
 
 // source reads a file in cached pages, so that parsing costs neither a system call a byte nor the whole file.
