@@ -338,3 +338,22 @@ func TestDecreePositions(t *testing.T) {
 		t.Errorf("seal without its real size: got %v, want ErrRect", err)
 	}
 }
+
+// TestLayouts draws image and text together in every layout, for the eye and for pdftotext.
+func TestLayouts(t *testing.T) {
+	lines := []string{"Ký bởi: Ủy ban nhân dân tỉnh Bắc Kạn", "Email: ubnd@backan.gov.vn", "Thời gian ký: 23/11/2026 13:05:04 +07:00"}
+	red := picture(200, 200, 5, color.NRGBA{220, 20, 30, 255})
+	var p page
+	for i, layout := range []stamp.Layout{stamp.ImageLeft, stamp.ImageAbove, stamp.ImageBehind} {
+		for j, align := range []stamp.Align{stamp.AlignLeft, stamp.AlignCenter, stamp.AlignRight} {
+			a := &stamp.Appearance{Image: red, Lines: lines, Layout: layout, Align: align, Color: stamp.Color{B: 160}}
+			p.stamps = append(p.stamps, placed{a, stamp.RectMM{X: 10 + 65*float64(i), Y: 20 + 50*float64(j), W: 60, H: 40}})
+		}
+	}
+	data := document(t, p)
+	text := strings.Join(strings.Fields(string(run(t, data, "pdftotext", "-layout", "FILE", "-"))), " ")
+	if n := strings.Count(text, "ubnd@backan.gov.vn"); n != 9 {
+		t.Errorf("the address is found %d times, want 9, in %q", n, text)
+	}
+	render(t, data, 1, 110)
+}
