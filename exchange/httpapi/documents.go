@@ -21,14 +21,14 @@ type draftForm struct {
 	PDF            huma.FormFile `form:"pdf" contentType:"application/pdf,application/octet-stream" required:"true"`
 	Type           string        `form:"type" doc:"one of /api/v1/document-types" required:"true"`
 	Subject        string        `form:"subject" maxLength:"500" doc:"trích yếu" required:"true"`
-	Notation       string        `form:"notation" maxLength:"30" doc:"ký hiệu; made from type and agency when absent"`
-	Place          string        `form:"place" maxLength:"50"`
-	Priority       int           `form:"priority" minimum:"0" maximum:"4"`
-	Due            string        `form:"due" doc:"hạn xử lý, YYYY-MM-DD"`
-	SignerName     string        `form:"signer_name" maxLength:"50"`
-	SignerPosition string        `form:"signer_position" maxLength:"100"`
-	Competence     string        `form:"competence" maxLength:"100" doc:"quyền hạn ký: TM., Q., KT., TL., TUQ."`
-	Secrecy        string        `form:"secrecy" doc:"a secret document is refused (QĐ 28/2018 Điều 1.2)"`
+	Notation       string        `form:"notation" maxLength:"30" doc:"ký hiệu; made from type and agency when absent" required:"false"`
+	Place          string        `form:"place" maxLength:"50" required:"false"`
+	Priority       int           `form:"priority" minimum:"0" maximum:"4" required:"false"`
+	Due            string        `form:"due" doc:"hạn xử lý, YYYY-MM-DD" required:"false"`
+	SignerName     string        `form:"signer_name" maxLength:"50" required:"false"`
+	SignerPosition string        `form:"signer_position" maxLength:"100" required:"false"`
+	Competence     string        `form:"competence" maxLength:"100" doc:"quyền hạn ký: TM., Q., KT., TL., TUQ." required:"false"`
+	Secrecy        string        `form:"secrecy" doc:"a secret document is refused (QĐ 28/2018 Điều 1.2)" required:"false"`
 }
 
 type draftInput struct {

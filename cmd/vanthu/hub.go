@@ -1,0 +1,325 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"vanthu/exchange"
+	"vanthu/exchange/console"
+	"vanthu/exchange/httpapi"
+	"vanthu/exchange/registry"
+	"vanthu/mail"
+	"vanthu/mail/imapd"
+	"vanthu/mail/outbound"
+	"vanthu/mail/smtpd"
+	"vanthu/signing"
+	"vanthu/signing/pki"
+	"vanthu/signing/tsa"
+	"vanthu/storage"
+)
+
+// Hub is every part of vanthu put together over one data folder.
+type Hub struct {
+	config   Config
+	log      *slog.Logger
+	identity *identity
+	tsa      tsa.Client
+	trust    *pki.Trust
+
+	Store    *storage.Store
+	Registry *registry.Registry
+	Service  *exchange.Service
+	Mail     *mail.Store
+
+	http      *http.Server
+	smtp      *smtpd.Server
+	imap      *imapd.Server
+	metrics   *http.Server
+	serving   errgroup.Group
+	addresses []Address
+	started   bool
+}
+
+// Address is one open door of a running hub.
+type Address struct {
+	Door string `json:"door"`
+	Addr string `json:"address"`
+}
+
+// hubOptions are what a command decides beside the configuration.
+type hubOptions struct {
+	dir      string
+	config   Config
+	log      *slog.Logger
+	now      func() time.Time
+	readOnly bool // for check: no job runs, nothing is written
+}
+
+// openHub opens the data folder and wires the parts. Nothing listens and no job runs before start.
+func openHub(ctx context.Context, o hubOptions) (_ *Hub, err error) {
+	store, err := storage.Open(ctx, storage.Config{
+		Dir: o.dir, PostgresURL: o.config.Storage.Postgres, BlobURL: o.config.Storage.Blobs, ArchiveURL: o.config.Storage.Archive,
+		Logger: o.log, Now: o.now, LogOrigin: o.config.Domain + "/log", ReadOnly: o.readOnly,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h := &Hub{config: o.config, log: o.log, Store: store}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, store.Close(ctx))
+		}
+	}()
+	if h.identity, err = loadIdentity(o.dir, o.config.Name, o.now); err != nil {
+		return nil, err
+	}
+	if err := h.loadTrust(); err != nil {
+		return nil, err
+	}
+	if err := h.openClock(o.now); err != nil {
+		return nil, err
+	}
+	if err := h.openMail(ctx, o.now); err != nil {
+		return nil, err
+	}
+	if h.Registry, err = registry.New(store.DB, registry.Options{Now: o.now}); err != nil {
+		return nil, fmt.Errorf("open the registry: %w", err)
+	}
+	h.Service, err = exchange.New(exchange.Config{
+		Store: store, Registry: h.Registry, Mail: h.Mail, ReceiptKey: h.identity.receiptKey, TSA: h.tsa, Trust: h.trust,
+		Now: o.now, Logger: o.log, MaxPDF: o.config.Limits.MaxPDF, Retention: o.config.Retention(),
+		AllowTestKeys: o.config.Insecure, Domain: o.config.Domain,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the exchange: %w", err)
+	}
+	return h, nil
+}
+
+// loadTrust gathers whom the operator trusts. The hub's own authority is always among them: its receipts and its
+// embedded time stamps are checked like any other.
+func (h *Hub) loadTrust() error {
+	read := func(names []string) (*pki.Trust, error) {
+		pems := make([][]byte, 0, len(names))
+		for _, name := range names {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				return nil, fmt.Errorf("read trusted roots: %w", err)
+			}
+			pems = append(pems, data)
+		}
+		return pki.LoadTrust(pems...)
+	}
+	signers, err := read(h.config.Signing.Roots)
+	if err != nil {
+		return err
+	}
+	clocks, err := read(h.config.Signing.TimestampRoots)
+	if err != nil {
+		return err
+	}
+	own := h.identity.authority.Certificate()
+	h.trust = &pki.Trust{
+		Roots:          append([]*x509.Certificate{own}, signers.Roots...),
+		TimestampRoots: append([]*x509.Certificate{own}, clocks.Roots...),
+		Intermediates:  append(signers.Intermediates, clocks.Intermediates...),
+		CRLs:           append(signers.CRLs, clocks.CRLs...),
+	}
+	return nil
+}
+
+// openClock picks the time-stamp authority: the configured one, or the embedded one.
+func (h *Hub) openClock(now func() time.Time) error {
+	if h.config.Signing.TSA != "" {
+		client, err := tsa.NewHTTP(h.config.Signing.TSA, tsa.HTTPOptions{})
+		if err != nil {
+			return fmt.Errorf("signing.tsa: %w", err)
+		}
+		h.tsa = client
+		return nil
+	}
+	key, err := h.identity.load("keys/tsa")
+	if err != nil {
+		return fmt.Errorf("load the time-stamp key: %w", err)
+	}
+	h.tsa, err = tsa.NewAuthority(key, tsa.AuthorityOptions{Now: now, Logger: h.log})
+	if err != nil {
+		return fmt.Errorf("open the time-stamp authority: %w", err)
+	}
+	return nil
+}
+
+func (h *Hub) openMail(ctx context.Context, now func() time.Time) error {
+	var err error
+	h.Mail, err = mail.New(ctx, mail.Config{
+		DB: h.Store.DB, Blobs: h.Store.Blobs, Jobs: h.Store.Jobs, Domains: []string{h.config.Domain}, Hostname: h.config.Domain,
+		Relay: h.config.Mail.Smarthost != "", MaxMessage: h.config.Limits.MaxMessage, Now: now, Logger: h.log,
+	})
+	if err != nil {
+		return fmt.Errorf("open the mail store: %w", err)
+	}
+	if h.config.Mail.Smarthost == "" {
+		return nil
+	}
+	smarthost := url.URL{Scheme: "smtp", Host: h.config.Mail.Smarthost}
+	if h.config.Mail.SmarthostUser != "" {
+		smarthost.User = url.UserPassword(h.config.Mail.SmarthostUser, h.config.Mail.SmarthostPassword)
+	}
+	_, err = outbound.New(outbound.Config{
+		Store: h.Mail, Jobs: h.Store.Jobs, Smarthost: smarthost.String(), Hostname: h.config.Domain, Logger: h.log, Now: now,
+	})
+	if err != nil {
+		return fmt.Errorf("open outbound mail: %w", err)
+	}
+	return nil
+}
+
+// start opens every configured door, then lets the jobs run.
+func (h *Hub) start(ctx context.Context) error {
+	secure, err := h.identity.tlsConfig()
+	if err != nil {
+		return err
+	}
+	h.started = true
+	if err := h.startMail(ctx); err != nil {
+		return err
+	}
+	handler, err := h.handler()
+	if err != nil {
+		return err
+	}
+	h.http = &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, TLSConfig: secure,
+		ReadTimeout: 15 * time.Minute, WriteTimeout: 15 * time.Minute, // a large PDF over a slow line
+		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug), BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	serve := h.http.Serve
+	if h.config.Listen.HTTPTLS {
+		serve = func(l net.Listener) error { return h.http.ServeTLS(l, "", "") }
+	}
+	h.metrics = &http.Server{Handler: h.metricsHandler(), ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
+	if err := errors.Join(
+		h.listen(ctx, "http", h.config.Listen.HTTP, serve),
+		h.listen(ctx, "metrics", h.config.Listen.Metrics, h.metrics.Serve),
+	); err != nil {
+		return err
+	}
+	return h.Store.Start(ctx)
+}
+
+func (h *Hub) startMail(ctx context.Context) error {
+	secure, err := h.identity.tlsConfig()
+	if err != nil {
+		return err
+	}
+	h.smtp, err = smtpd.New(smtpd.Config{
+		Store: h.Mail, Hostname: h.config.Domain, TLS: secure, MaxMessage: h.config.Limits.MaxMessage, Logger: h.log, Insecure: h.config.Insecure,
+	})
+	if err != nil {
+		return fmt.Errorf("open SMTP: %w", err)
+	}
+	h.imap, err = imapd.New(imapd.Config{Store: h.Mail, TLS: secure, Logger: h.log, Insecure: h.config.Insecure})
+	if err != nil {
+		return fmt.Errorf("open IMAP: %w", err)
+	}
+	return errors.Join(
+		h.listen(ctx, "smtp", h.config.Listen.SMTP, h.smtp.ServeMX),
+		h.listen(ctx, "submission", h.config.Listen.Submission, h.smtp.ServeSubmission),
+		h.listen(ctx, "submission-tls", h.config.Listen.SubmissionTLS, h.smtp.ServeSubmissionTLS),
+		h.listen(ctx, "imap", h.config.Listen.IMAP, h.imap.Serve),
+		h.listen(ctx, "imap-tls", h.config.Listen.IMAPTLS, h.imap.ServeTLS),
+	)
+}
+
+// listen opens a door and serves it until close.
+func (h *Hub) listen(ctx context.Context, door, address string, serve func(net.Listener) error) error {
+	if address == "" {
+		return nil
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("open %s on %s: %w; choose another address in %s", door, address, err, configName)
+	}
+	h.addresses = append(h.addresses, Address{Door: door, Addr: listener.Addr().String()})
+	h.serving.Go(func() error {
+		if err := serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("serve %s: %w", door, err)
+		}
+		return nil
+	})
+	return nil
+}
+
+// address is where a door listens, "" when it is closed.
+func (h *Hub) address(door string) string {
+	for _, a := range h.addresses {
+		if a.Door == door {
+			return a.Addr
+		}
+	}
+	return ""
+}
+
+// baseURL is where the console and the API are.
+func (h *Hub) baseURL() string {
+	if h.config.Listen.HTTPTLS {
+		return "https://" + h.address("http")
+	}
+	return "http://" + h.address("http")
+}
+
+// handler joins the doors over HTTP.
+func (h *Hub) handler() (http.Handler, error) {
+	api, err := httpapi.New(httpapi.Config{Service: h.Service, Registry: h.Registry, DB: h.Store.DB, Logger: h.log, MaxBody: h.config.Limits.MaxPDF + 1<<20})
+	if err != nil {
+		return nil, fmt.Errorf("open the API: %w", err)
+	}
+	pages, err := console.New(console.Config{
+		Service: h.Service, Registry: h.Registry, Logger: h.log, Secure: h.config.Listen.HTTPTLS,
+		Verify: h.verify, MaxPDF: h.config.Limits.MaxPDF,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the console: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", api)
+	if authority, ok := h.tsa.(http.Handler); ok {
+		mux.Handle("POST /tsa", authority)
+	}
+	mux.Handle("/", pages)
+	return mux, nil
+}
+
+// verifyOptions are how this hub judges a document from outside.
+func (h *Hub) verifyOptions() signing.VerifyOptions {
+	return signing.VerifyOptions{Trust: h.trust, Now: time.Now, Offline: true, MaxSize: h.config.Limits.MaxPDF}
+}
+
+// close stops taking work, lets what runs end, and closes the engines.
+func (h *Hub) close(ctx context.Context) error {
+	var errs []error
+	for _, server := range []*http.Server{h.http, h.metrics} {
+		if server != nil {
+			errs = append(errs, server.Shutdown(ctx))
+		}
+	}
+	if h.smtp != nil {
+		errs = append(errs, h.smtp.Close())
+	}
+	if h.imap != nil {
+		errs = append(errs, h.imap.Close())
+	}
+	errs = append(errs, h.serving.Wait(), h.Store.Close(ctx))
+	return errors.Join(errs...)
+}

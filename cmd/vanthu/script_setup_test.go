@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	certs "vanthu/certs-testdata"
+	"vanthu/signing/keys"
+)
+
+// scriptFiles are put beside every script: a paper, one changed after it was signed, and the test keys as PKCS#12
+// under the passphrase "test".
+func scriptFiles(t *testing.T) map[string][]byte {
+	t.Helper()
+	files := make(map[string][]byte)
+	var err error
+	if files["paper.pdf"], err = loadPDF(40_000); err != nil {
+		t.Fatal(err)
+	}
+	for file, name := range map[string]certs.Name{
+		"official.p12": certs.OfficialEC, "rsa.p12": certs.LeaderRSA, "seal.p12": certs.SealEC, "expired.p12": certs.Expired,
+	} {
+		signer, chain := certs.Identity(t, name)
+		key, err := keys.New(signer, chain...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if files[file], err = key.ToPKCS12("test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var roots bytes.Buffer
+	for _, root := range certs.Roots(t) {
+		if err := pem.Encode(&roots, &pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files["root.pem"] = roots.Bytes()
+	return files
+}
+
+func scriptParams(t *testing.T) testscript.Params {
+	files := scriptFiles(t)
+	return testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			for name, data := range files {
+				if err := os.WriteFile(filepath.Join(env.WorkDir, name), data, 0o600); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits":     exits,
+			"awaitlock": awaitLock,
+			"spoil":     spoil,
+			"alter":     alter,
+		},
+	}
+}
+
+// exits runs a command and wants its exit code: exits CODE COMMAND [ARG...]. What it printed is there for stdout and stderr.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND [ARG...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if err != nil {
+		if _, scanErr := fmt.Sscanf(err.Error(), "exit status %d", &got); scanErr != nil {
+			ts.Fatalf("%v", err)
+		}
+	}
+	if got != want {
+		ts.Fatalf("exit %d, want %d", got, want)
+	}
+}
+
+// awaitLock waits until a hub holds the data folder.
+func awaitLock(ts *testscript.TestScript, _ bool, args []string) {
+	for range 600 {
+		data, err := os.ReadFile(ts.MkAbs(filepath.Join(args[0], "lock")))
+		if err == nil && len(bytes.TrimSpace(data)) > 0 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("nobody locks %s", args[0])
+}
+
+// spoil changes one byte of the largest file under a folder, as a bad disk does.
+func spoil(ts *testscript.TestScript, _ bool, args []string) {
+	var victim string
+	var size int64
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Size() > size {
+			victim, size = name, info.Size()
+		}
+		return err
+	}))
+	alterByte(ts, victim, size/2)
+}
+
+// alter changes one byte of a file at an offset: alter FILE OFFSET.
+func alter(ts *testscript.TestScript, _ bool, args []string) {
+	at, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	alterByte(ts, ts.MkAbs(args[0]), at)
+}
+
+func alterByte(ts *testscript.TestScript, name string, at int64) {
+	ts.Check(os.Chmod(name, 0o600))
+	data, err := os.ReadFile(name)
+	ts.Check(err)
+	data[at] ^= 0x01
+	ts.Check(os.WriteFile(name, data, 0o600))
+}

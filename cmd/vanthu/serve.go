@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"vanthu/exchange/registry"
+	"vanthu/storage"
+)
+
+// closeTimeout is how long a stopping hub waits for the work at hand.
+const closeTimeout = 30 * time.Second
+
+type initCmd struct {
+	Dir    string `arg:"" help:"Thư mục dữ liệu mới. | New data folder."`
+	Name   string `default:"Văn thư" help:"Tên máy chủ. | Name of the hub."`
+	Domain string `default:"vanthu.local" help:"Miền thư công vụ. | Mail domain."`
+	Admin  string `default:"quantri" help:"Tên đăng nhập quản trị. | Login of the administrator."`
+}
+
+// Run makes a data folder with its configuration, an own certificate authority and one administrator, whose secret is
+// printed once and kept nowhere.
+func (c initCmd) Run(a *app) error {
+	cfg := DefaultConfig()
+	cfg.Name, cfg.Domain = c.Name, c.Domain
+	if err := initDataFolder(a.ctx, c.Dir, cfg, time.Now); err != nil {
+		return err
+	}
+	secret := rand.Text()
+	if err := addAdministrator(a, c.Dir, cfg, c.Admin, secret); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(a.stdout, `Đã tạo %s
+Quản trị: %s
+Mật khẩu (chỉ hiện một lần): %s
+Chạy: vanthu serve --data %s
+`, c.Dir, c.Admin, secret, c.Dir)
+	return err
+}
+
+// initDataFolder makes the folder, the configuration and the hub's own keys.
+func initDataFolder(_ context.Context, dir string, cfg Config, now func() time.Time) error {
+	if err := cfg.Validate(); err != nil {
+		return unreadable(err)
+	}
+	if err := storage.Init(dir); err != nil {
+		return fmt.Errorf("make the data folder %s: %w", dir, err)
+	}
+	var printed bytes.Buffer
+	if err := PrintConfig(&printed, cfg); err != nil {
+		return err
+	}
+	if err := writeKeyFile(filepath.Join(dir, configName), printed.Bytes()); err != nil {
+		return fmt.Errorf("write the configuration: %w", err)
+	}
+	_, err := makeIdentity(dir, cfg.Name, cfg.Domain, now)
+	return err
+}
+
+func addAdministrator(a *app, dir string, cfg Config, login, secret string) (err error) {
+	hub, err := openHub(a.ctx, hubOptions{dir: dir, config: cfg, log: a.log, now: time.Now})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, hub.Store.Close(a.ctx)) }()
+	_, err = hub.Registry.AddPerson(a.ctx, registry.System("init"), registry.Person{
+		Login: login, Name: "Quản trị hệ thống", Roles: []registry.Role{registry.RoleAdministrator},
+	}, secret)
+	return err
+}
+
+type serveCmd struct {
+	Data   string `default:"vanthu-data" env:"VANTHU_DATA" help:"Thư mục dữ liệu. | Data folder."`
+	Config string `help:"Tệp cấu hình khác. | Another configuration file." type:"existingfile"`
+}
+
+// Run serves until it is interrupted.
+func (c serveCmd) Run(a *app) error {
+	cfg, err := configOf(c.Data, c.Config)
+	if err != nil {
+		return unreadable(err)
+	}
+	if _, err := os.Stat(c.Data); err != nil {
+		return unreadable(fmt.Errorf("%w; make a data folder with `vanthu init %s`", err, c.Data))
+	}
+	hub, err := openHub(a.ctx, hubOptions{dir: c.Data, config: cfg, log: a.log, now: time.Now})
+	if err != nil {
+		return err
+	}
+	// What runs while the hub stops must not be cut off by the signal that stops it.
+	if err := hub.start(context.WithoutCancel(a.ctx)); err != nil {
+		return errors.Join(err, closeHub(hub))
+	}
+	printAddresses(a, hub)
+	<-a.ctx.Done()
+	return closeHub(hub)
+}
+
+func closeHub(hub *Hub) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	return hub.close(ctx)
+}
+
+func printAddresses(a *app, hub *Hub) {
+	fmt.Fprintf(a.stderr, "Giao diện và API: %s\n", hub.baseURL())
+	for _, address := range hub.addresses {
+		fmt.Fprintf(a.stderr, "  %-15s %s\n", address.Door, address.Addr)
+	}
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"vanthu/signing"
+	"vanthu/signing/keys"
+	"vanthu/signing/stamp"
+	"vanthu/signing/tsa"
+)
+
+type signCmd struct {
+	Key            string   `required:"" help:"Khóa PKCS#12. | Key, PKCS#12." type:"existingfile"`
+	PassphraseFile string   `name:"passphrase-file" help:"Tệp chứa mật khẩu khóa; nếu không: VANTHU_PASSPHRASE, hoặc hỏi. | File with the passphrase; else VANTHU_PASSPHRASE, or asked." type:"existingfile"`
+	Profile        string   `default:"pades-b-b" enum:"adbe,pades-b-b,pades-b-t,pades-b-lt,pades-b-lta" help:"Hồ sơ chữ ký. | Signature profile."`
+	TSA            string   `help:"Máy chủ dấu thời gian RFC 3161. | RFC 3161 time-stamp authority URL."`
+	Field          string   `help:"Trường chữ ký có sẵn hoặc mới. | Signature field, existing or new."`
+	Image          string   `help:"Ảnh PNG của chữ ký. | PNG image of the signature." type:"existingfile"`
+	Text           []string `help:"Dòng chữ hiển thị (lặp lại được). | Line of text in the appearance (repeatable)."`
+	Page           int      `default:"1" help:"Trang, từ 1. | Page, from 1."`
+	Rect           string   `help:"X,Y,W,H (mm từ góc trên trái). | in mm from the top left."`
+	Reason         string   `help:"Lý do ký. | Reason."`
+	Location       string   `help:"Nơi ký. | Location."`
+	Detached       bool     `help:"Ký tách rời (CMS) tệp bất kỳ. | Detached CMS of any file."`
+	In             string   `arg:"" help:"Tệp vào. | Input." type:"existingfile"`
+	Out            string   `arg:"" help:"Tệp ra. | Output."`
+}
+
+// Run signs In into Out. Out appears only when the signature was made and judged good; In is never changed.
+func (c signCmd) Run(a *app) error {
+	key, err := c.openKey(a)
+	if err != nil {
+		return err
+	}
+	if same, err := sameFile(c.In, c.Out); err != nil {
+		return unreadable(err)
+	} else if same {
+		return unreadable(errors.New("IN and OUT are the same file; the original is kept, so give another OUT"))
+	}
+	if c.Detached {
+		return c.detached(a, key)
+	}
+	source, err := os.ReadFile(c.In)
+	if err != nil {
+		return unreadable(err)
+	}
+	options, err := c.options(key)
+	if err != nil {
+		return unreadable(err)
+	}
+	signed, judged, err := signing.SignAndCheck(a.ctx, source, options, signing.VerifyOptions{Offline: true, Now: time.Now})
+	if err != nil {
+		return fmt.Errorf("sign %s: %w", c.In, err)
+	}
+	if err := writeOnce(c.Out, func(w io.Writer) error {
+		_, err := w.Write(signed)
+		return err
+	}); err != nil {
+		return err
+	}
+	last := judged.Signatures[len(judged.Signatures)-1]
+	fmt.Fprintf(a.stderr, "%s: %s, %s, %s (+%d bytes)\n", c.Out, last.Signer, last.Level, last.Algorithm, len(signed)-len(source))
+	return nil
+}
+
+func (c signCmd) detached(a *app, key *keys.Key) error {
+	in, err := os.Open(c.In)
+	if err != nil {
+		return unreadable(err)
+	}
+	defer in.Close() //nolint:errcheck // only read
+	options := signing.DetachedOptions{}
+	if c.TSA != "" {
+		client, err := tsa.NewHTTP(c.TSA, tsa.HTTPOptions{})
+		if err != nil {
+			return unreadable(fmt.Errorf("--tsa: %w", err))
+		}
+		options.TSA = client
+	}
+	cms, err := signing.SignDetached(a.ctx, in, key, options)
+	if err != nil {
+		return fmt.Errorf("sign %s: %w", c.In, err)
+	}
+	return writeOnce(c.Out, func(w io.Writer) error {
+		_, err := w.Write(cms)
+		return err
+	})
+}
+
+func (c signCmd) options(key *keys.Key) (signing.SignOptions, error) {
+	options := signing.SignOptions{
+		Key: key, Profile: signing.Profile(c.Profile), Field: c.Field, Page: c.Page,
+		Reason: c.Reason, Location: c.Location, At: time.Now(),
+	}
+	if c.TSA != "" {
+		client, err := tsa.NewHTTP(c.TSA, tsa.HTTPOptions{})
+		if err != nil {
+			return options, fmt.Errorf("--tsa: %w", err)
+		}
+		options.TSA = client
+	}
+	if c.Rect != "" {
+		rect, err := stamp.ParseRectMM(c.Rect)
+		if err != nil {
+			return options, err
+		}
+		options.Rect = &rect
+	}
+	if c.Image == "" && len(c.Text) == 0 {
+		return options, nil
+	}
+	options.Appearance = &stamp.Appearance{Lines: c.Text}
+	if c.Image != "" {
+		picture, err := os.ReadFile(c.Image)
+		if err != nil {
+			return options, err
+		}
+		options.Appearance.Image = picture
+	}
+	return options, nil
+}
+
+func (c signCmd) openKey(a *app) (*keys.Key, error) {
+	data, err := os.ReadFile(c.Key)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	passphrase, err := c.passphrase(a)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	key, err := keys.FromPKCS12(data, passphrase)
+	if errors.Is(err, keys.ErrPassphrase) {
+		return nil, &exitError{code: exitFail, err: fmt.Errorf("%s: wrong passphrase; nothing was signed", c.Key)}
+	}
+	if err != nil {
+		return nil, unreadable(fmt.Errorf("%s: %w", c.Key, err))
+	}
+	return key, nil
+}
+
+func (c signCmd) passphrase(a *app) (string, error) {
+	if c.PassphraseFile != "" {
+		return readSecret(c.PassphraseFile)
+	}
+	if passphrase, ok := os.LookupEnv("VANTHU_PASSPHRASE"); ok {
+		return passphrase, nil
+	}
+	if file, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		fmt.Fprint(a.stderr, "Mật khẩu khóa | Passphrase: ")
+		passphrase, err := term.ReadPassword(int(file.Fd()))
+		fmt.Fprintln(a.stderr)
+		return string(passphrase), err
+	}
+	return "", nil
+}
+
+// readSecret reads the first line of a file.
+func readSecret(name string) (string, error) {
+	data, err := os.ReadFile(name)
+	first, _, _ := strings.Cut(string(data), "\n")
+	return strings.TrimRight(first, "\r"), err
+}
+
+func sameFile(a, b string) (bool, error) {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false, err
+	}
+	second, err := os.Stat(b)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return os.SameFile(first, second), nil
+}
+
+// writeOnce writes a file whole or not at all: a temporary file beside it, fsync, rename.
+func writeOnce(name string, write func(io.Writer) error) error {
+	dir := filepath.Dir(name)
+	temp, err := os.CreateTemp(dir, ".vanthu-*")
+	if err != nil {
+		return unreadable(fmt.Errorf("write %s: %w", name, err))
+	}
+	defer os.Remove(temp.Name()) //nolint:errcheck // gone already when all went well
+	if err := errors.Join(write(temp), temp.Chmod(0o644), temp.Sync()); err != nil {
+		return fmt.Errorf("write %s: %w; nothing was left behind", name, errors.Join(err, temp.Close()))
+	}
+	if err := temp.Close(); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return os.Rename(temp.Name(), name)
+}

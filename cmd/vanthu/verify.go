@@ -1,0 +1,164 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"vanthu/signing"
+	"vanthu/signing/pki"
+)
+
+// Exit codes of `vanthu verify`: the worst of the files decides.
+const (
+	exitVerifyFailed        = 1
+	exitVerifyIndeterminate = 3
+	exitVerifyNoSignature   = 4
+)
+
+type verifyCmd struct {
+	JSON     bool     `name:"json" help:"Một đối tượng JSON cho mỗi tệp. | One JSON object per file."`
+	Trust    []string `help:"Chứng thư gốc (PEM) được tin. | Trusted root certificates (PEM)." type:"existingfile"`
+	At       string   `help:"Thời điểm xét, RFC 3339. | Time to judge at."`
+	Offline  bool     `help:"Không dùng mạng. | Use no network."`
+	Detached string   `help:"Chữ ký CMS tách rời của tệp. | Detached CMS of the one file." type:"existingfile"`
+	Files    []string `arg:"" name:"file" help:"Tệp cần kiểm tra. | Files to judge."`
+}
+
+// Run judges the files one after another; a file that cannot be read does not stop the others.
+func (c verifyCmd) Run(a *app) error {
+	options, err := c.options()
+	if err != nil {
+		return unreadable(err)
+	}
+	if c.Detached != "" && len(c.Files) != 1 {
+		return unreadable(fmt.Errorf("--detached goes with one file, not %d", len(c.Files)))
+	}
+	worst := exitOK
+	bars := newProgress(a.stderr, len(c.Files), "verify")
+	for _, name := range c.Files {
+		code, err := c.one(a, name, options)
+		bars.step(1)
+		if err != nil {
+			return err
+		}
+		if severity(code) > severity(worst) {
+			worst = code
+		}
+	}
+	bars.done()
+	if worst != exitOK {
+		return &exitError{code: worst}
+	}
+	return nil
+}
+
+func (c verifyCmd) options() (signing.VerifyOptions, error) {
+	options := signing.VerifyOptions{Trust: &pki.Trust{}, Offline: c.Offline, Now: time.Now}
+	if c.At != "" {
+		at, err := time.Parse(time.RFC3339, c.At)
+		if err != nil {
+			return options, fmt.Errorf("--at: %w", err)
+		}
+		options.At = at
+	}
+	var pems [][]byte
+	for _, name := range c.Trust {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return options, err
+		}
+		pems = append(pems, data)
+	}
+	trust, err := pki.LoadTrust(pems...)
+	if err != nil {
+		return options, fmt.Errorf("--trust: %w", err)
+	}
+	options.Trust = trust
+	return options, nil
+}
+
+// one judges a file and prints its report. The error is one of printing; an unreadable file is printed and coded.
+func (c verifyCmd) one(a *app, name string, options signing.VerifyOptions) (int, error) {
+	judged, err := c.judge(a, name, options)
+	if err != nil {
+		fmt.Fprintf(a.stderr, "vanthu: %s: %v\n", name, err)
+		if c.JSON {
+			return exitUsage, json.NewEncoder(a.stdout).Encode(map[string]string{"file": name, "error": err.Error()})
+		}
+		return exitUsage, nil
+	}
+	judged.File = name
+	if c.JSON {
+		return verdictCode(judged.Verdict), json.NewEncoder(a.stdout).Encode(judged)
+	}
+	return verdictCode(judged.Verdict), printReport(a, judged)
+}
+
+func (c verifyCmd) judge(a *app, name string, options signing.VerifyOptions) (*signing.Report, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() //nolint:errcheck // only read
+	if c.Detached != "" {
+		cms, err := os.ReadFile(c.Detached)
+		if err != nil {
+			return nil, err
+		}
+		return signing.VerifyDetached(a.ctx, file, cms, options)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return signing.VerifyPDF(a.ctx, file, info.Size(), options)
+}
+
+func printReport(a *app, r *signing.Report) error {
+	if _, err := fmt.Fprintf(a.stdout, "%s: %s (%s)\n  %s\n", r.File, r.Verdict, r.Integrity, r.Sentence(a.lang)); err != nil {
+		return err
+	}
+	for _, s := range r.Signatures {
+		if _, err := fmt.Fprintf(a.stdout, "  - %s [%s] %s %s: %s; %s, later changes: %s\n",
+			s.Field, s.Kind, s.Indication, s.SubIndication, s.Signer, s.Level, s.LaterChanges); err != nil {
+			return err
+		}
+		for _, reason := range s.Reasons {
+			if _, err := fmt.Fprintf(a.stdout, "      %s\n", reason); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func verdictCode(v signing.Verdict) int {
+	switch v {
+	case signing.TotalPassed:
+		return exitOK
+	case signing.TotalFailed:
+		return exitVerifyFailed
+	case signing.Indeterminate:
+		return exitVerifyIndeterminate
+	default:
+		return exitVerifyNoSignature
+	}
+}
+
+// severity orders the codes of several files: any failure, then unreadable, then any indeterminate, then no signature.
+func severity(code int) int {
+	switch code {
+	case exitVerifyFailed:
+		return 4
+	case exitUsage:
+		return 3
+	case exitVerifyIndeterminate:
+		return 2
+	case exitVerifyNoSignature:
+		return 1
+	default:
+		return 0
+	}
+}
