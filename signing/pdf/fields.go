@@ -372,12 +372,8 @@ func (f *File) locate(v *View, s formField, out *Field) {
 		out.problem(FieldUnreadable, "")
 		return
 	}
-	keys := map[Name]Object{}
-	for _, sp := range spans {
-		if old, twice := keys[sp.key]; twice && (sp.key == "Contents" || !reflect.DeepEqual(old, sp.value)) {
-			out.problem(FieldTwice, "/"+string(sp.key))
-		}
-		keys[sp.key] = sp.value
+	if twice := repeated(spans); len(twice) > 0 {
+		out.problem(FieldTwice, "/"+string(twice[0]))
 	}
 	i := lastSpan(spans, "Contents")
 	if i < 0 {
@@ -392,6 +388,10 @@ func (f *File) locate(v *View, s formField, out *Field) {
 		}
 	}
 	str, ok := at.value.(String)
+	if ok && str.B == nil {
+		decoded, _ := s.value["Contents"].(String) // read already; the spans only tell where it stands
+		str.B = decoded.B
+	}
 	out.ContentsStart, out.ContentsEnd, out.Contents = at.start, at.end, str.B
 	switch {
 	case !ok || !str.Hex:
@@ -455,8 +455,44 @@ func (v *View) valueSpan(r Ref) (span, error) {
 	return s, err
 }
 
-// spans parses a dictionary and notes where its values stand.
+// repeated lists the keys that stand twice with different values; a second /Contents is never harmless.
+func repeated(spans []span) []Name {
+	var out []Name
+	first := map[Name]Object{}
+	for _, s := range spans {
+		before, twice := first[s.key]
+		switch {
+		case !twice:
+			first[s.key] = s.value
+		case s.key == "Contents" || !reflect.DeepEqual(before, s.value):
+			out = append(out, s.key)
+		}
+	}
+	return out
+}
+
+// spans parses a dictionary and notes where its values stand. Hexadecimal strings are not decoded, unless a key
+// stands twice and values have to be compared.
 func (l *lexer) spans() ([]span, error) {
+	start := l.offset()
+	l.skim = true
+	spans, err := l.entries()
+	l.skim = false
+	if err != nil {
+		return nil, err
+	}
+	keys := map[Name]bool{}
+	for _, s := range spans {
+		keys[s.key] = true
+	}
+	if len(keys) == len(spans) {
+		return spans, nil
+	}
+	l.seek(start)
+	return l.entries()
+}
+
+func (l *lexer) entries() ([]span, error) {
 	l.space()
 	if !l.literal("<<") {
 		return nil, l.fail("not a dictionary")

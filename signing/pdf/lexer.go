@@ -20,6 +20,8 @@ type lexer struct {
 	memory int64 // what this lexer may still allocate, estimated
 	err    error // an I/O error or a stop; sticky, ends the input
 
+	skim bool // hexadecimal strings are passed over
+
 	onDuplicate func(key Name, at int64) // told of keys that stand twice in a dictionary with different values
 }
 
@@ -399,6 +401,10 @@ func (l *lexer) hexString() (Object, error) {
 		piece := l.buf[l.pos:]
 		if i := bytes.IndexByte(piece, '>'); i >= 0 {
 			piece, closed = piece[:i], true
+		}
+		if l.skim {
+			l.pos += len(piece)
+			continue
 		}
 		if half < 0 {
 			even := len(piece) &^ 1
