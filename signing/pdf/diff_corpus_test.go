@@ -74,6 +74,14 @@ func worstOf(t *testing.T, path string) (worst Outcome, findings []string, formO
 	return worst, findings, formOK
 }
 
+// disputed are labels that the standard does not bear out, with the reason.
+func disputed() map[string]string {
+	return map[string]string{
+		"dss-test-with-vri.pdf": "its signature has FieldMDP /All (and the field a lock /All), and the last revision gives the " +
+			"text field another value: ISO 32000-2 §12.8.2.4 forbids just that. The suite's test looks at the VRI only.",
+	}
+}
+
 // TestCorpusChanges compares the verdict on later changes with the labels of the suites. A file that is refused
 // for its form, its digest or its algorithm is not this test's matter.
 func TestCorpusChanges(t *testing.T) {
@@ -84,6 +92,12 @@ func TestCorpusChanges(t *testing.T) {
 			continue
 		}
 		worst, findings, formOK := worstOf(t, path)
+		if why := disputed()[name]; why != "" {
+			if worst != OutcomeForbidden {
+				t.Errorf("%s: changes %s, want forbidden: %s", name, worst, why)
+			}
+			continue
+		}
 		clean := worst.rank() <= OutcomePermitted.rank()
 		t.Logf("%-9s form %-5v %-7s %-14s %s\n    %s", worst, formOK, row["verdict"], row["class"], name, strings.Join(findings, "\n    "))
 		switch {

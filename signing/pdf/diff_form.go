@@ -237,26 +237,43 @@ func (d *diff) valueEntry(p *place, key Name, o, n Object, filled bool) {
 		switch {
 		case !d.bound.forms():
 			d.forbid(p, "form: filled in where no change is permitted")
+		case !filled && d.bound.level == levelAnnots: // a widget is an annotation
+			d.doubt(p, "form: shown otherwise without another value")
 		case !filled:
 			d.forbid(p, "form: shown otherwise without another value")
 		default:
 			d.permit(p, "form: filled in")
 		}
-	case "MK", "BS", "Border", "C", "H", "TU":
+	case "MK", "BS", "Border", "C", "H", "TU", "F", "Rect":
 		if d.bound.level == levelAnnots {
 			d.permit(p, "annotations: changed")
 			return
 		}
 		d.frozen(p, o, n, "form: field")
-	case "F", "Rect":
-		if d.bound.level == levelAnnots {
-			d.doubt(p, "annotations: changed where it is seen")
+	case "Ff":
+		if d.bound.forms() && d.closed(o, n) {
+			d.permit(p, "form: closed for filling in")
+			return
+		}
+		d.frozen(p, o, n, "form: field")
+	case "DA", "DS", "TI":
+		if d.bound.forms() && filled {
+			d.permit(p, "form: filled in")
 			return
 		}
 		d.frozen(p, o, n, "form: field")
 	default:
 		d.frozen(p, o, n, "form: field")
 	}
+}
+
+// closed tells that field flags became read-only and nothing else (ISO 32000-2 table 227), as they do when a
+// later signature locks the field.
+func (d *diff) closed(o, n Object) bool {
+	a, b := d.both(o, n)
+	older, _ := a.(int64)
+	newer, ok := b.(int64)
+	return ok && newer == older|1
 }
 
 // signatureEntry judges an entry of a signature field: all is fixed once it is signed; signing gives it a value,

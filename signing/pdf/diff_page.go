@@ -52,10 +52,39 @@ func (d *diff) pageNode(p *place, o, n Object) {
 				return
 			}
 			d.frozen(q, x, y, "page")
+		case "MediaBox", "CropBox", "Rotate", "UserUnit", "Resources":
+			if a["Kids"] == nil && b["Kids"] == nil && d.sameAttr(a, b, key) {
+				d.permit(q, "page: written as it was inherited")
+				return
+			}
+			d.frozen(q, x, y, "page")
 		default:
 			d.frozen(q, x, y, "page")
 		}
 	})
+}
+
+// sameAttr compares what a page has of an attribute with its inheritance and default (ISO 32000-2 table 31).
+func (d *diff) sameAttr(o, n Dict, key Name) bool {
+	x, y := d.pageAttr(d.old, o, key), d.pageAttr(d.new, n, key)
+	return x != nil && y != nil && d.unchanged(x, y)
+}
+
+func (d *diff) pageAttr(v *View, page Dict, key Name) Object {
+	o, err := v.PageAttr(page, key)
+	switch {
+	case err != nil:
+		return broken{}
+	case o != nil:
+		return o
+	case key == "CropBox":
+		return d.pageAttr(v, page, "MediaBox")
+	case key == "Rotate":
+		return int64(0)
+	case key == "UserUnit":
+		return int64(1)
+	}
+	return nil
 }
 
 // tabs judges the order in which a key moves between annotations; writers set it with the first one they add.

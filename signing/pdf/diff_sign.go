@@ -47,7 +47,7 @@ func (d *diff) newSignatureField(p *place, b Dict, c fieldContext, depth int) {
 		return
 	}
 	for key, v := range b {
-		if !strings.Contains(newFieldKeys, " "+string(key)+" ") {
+		if !strings.Contains(newFieldKeys, " "+string(key)+" ") && !d.plain(v, 0) {
 			d.doubt(p.at(key, v), "signature: unknown entry of a new field")
 		}
 	}

@@ -176,6 +176,7 @@ func TestNothingChanged(t *testing.T) {
 		{name: "objects written again", objs: objects{5: same[5], 3: same[3], 6: same[6]}, want: OutcomeNone},
 		{name: "object that nothing names", objs: objects{90: "(x)"}, want: OutcomeNone},
 		{name: "number written otherwise", edits: one(2, "595 842", "595.0 842"), want: OutcomeNone},
+		{name: "inherited size written in the page", edits: one(3, "/StructParents 0", "/StructParents 0/MediaBox[0 0 595 842]/Rotate 0/CropBox[0 0 595 842]"), want: OutcomePermitted},
 		{name: "catalog under another number", objs: objects{91: same[1]}, trailer: "/Root 91 0 R", want: OutcomeNone},
 	})
 }
@@ -189,6 +190,7 @@ func TestDocumentChanged(t *testing.T) {
 		{name: "font within a form XObject named P", edits: one(9, "Times-Roman", "Courier")},
 		{name: "form XObject named P", edits: one(7, "BT ET", "bt et")},
 		{name: "page size", edits: one(2, "595 842", "595 400")},
+		{name: "page cropped", edits: one(3, "/StructParents 0", "/StructParents 0/CropBox[0 0 595 400]")},
 		{name: "page turned", edits: one(3, "/StructParents 0", "/StructParents 0/Rotate 180")},
 		{name: "page added", edits: one(2, "/Kids[3 0 R 4 0 R]/Count 2", "/Kids[3 0 R 4 0 R 90 0 R]/Count 3"), objs: objects{90: "<</Type/Page/Parent 2 0 R>>"}},
 		{name: "page removed", edits: one(2, "/Kids[3 0 R 4 0 R]/Count 2", "/Kids[3 0 R]/Count 1")},
