@@ -3,6 +3,7 @@ package exchange
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"vanthu/exchange/registry"
 	"vanthu/signing"
+	"vanthu/signing/pdf"
 	"vanthu/storage/sqldb"
 )
 
@@ -91,9 +93,26 @@ func (s *Service) Draft(ctx context.Context, by registry.Actor, in DraftInput) (
 	return d, nil
 }
 
-// judgeDraft reads a draft with our validator: what cannot be read or fails is
-// refused before anything is stored.
+// judgeDraft reads a draft with our validator: what cannot be read, cannot be
+// signed later or fails is refused before anything is stored.
 func (s *Service) judgeDraft(ctx context.Context, data []byte) (*signing.Report, error) {
+	limits := pdf.DefaultLimits()
+	limits.MaxSize = s.cfg.MaxPDF
+	f, err := pdf.OpenContext(ctx, bytes.NewReader(data), int64(len(data)), limits)
+	if err == nil {
+		_, err = pdf.NewUpdate(f)
+	}
+	if e := s.unreadable(err); e != nil {
+		return nil, e
+	}
+	if errors.Is(err, pdf.ErrUnsupported) {
+		return nil, fail(KindInvalid, "Tệp PDF này không thêm chữ ký được.", "No signature can be added to this PDF.").
+			Advise("Mở tệp bằng trình đọc PDF, in lại ra PDF rồi tải lên lại.", "Open it in a PDF reader, print it to PDF and upload that.").
+			Keeping("Chưa lưu gì.", "Nothing was stored.").Because(err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the draft: %w", err)
+	}
 	report, err := signing.VerifyPDF(ctx, bytes.NewReader(data), int64(len(data)), s.verifyOptions())
 	if e := s.unreadable(err); e != nil {
 		return nil, e
