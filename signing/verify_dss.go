@@ -102,7 +102,7 @@ func (w *storeWalk) list(view *pdf.View, o pdf.Object, take func(der []byte)) {
 
 // level is the level that a signature reached (ETSI EN 319 142-1 §6.3); it says what is there, not that it is trusted.
 func (v *verifier) level(it *item) string {
-	if it.out.Kind == KindTimestamp || it.subFilter != subFilterCAdES || !it.hasESS || !it.valid {
+	if it.subFilter != subFilterCAdES || !it.hasESS || !it.valid {
 		return LevelAdobe
 	}
 	later := v.coveredByTimestamp(it)

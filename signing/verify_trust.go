@@ -5,16 +5,24 @@ import (
 	"fmt"
 	"time"
 
+	"vanthu/signing/cms"
 	"vanthu/signing/pki"
 )
 
-// judgeSignature judges a signature: cryptography, time, signer.
+// judgeSignature judges a signature in a PDF: cryptography, time, signer.
 func (v *verifier) judgeSignature(it *item) {
 	res := v.checkCMS(it, v.evidence().certs)
 	if len(it.signed.Signers) == 0 {
 		return
 	}
-	si := it.signed.Signers[0]
+	if it.subFilter == subFilterCAdES && res.Valid && !res.HasESS {
+		it.reasons = append(it.reasons, pki.Reason{Code: codeNoESS, Sub: pki.SigConstraints})
+	}
+	v.judgeSigner(it, it.signed.Signers[0], res)
+}
+
+// judgeSigner takes the result of the cryptography and judges time and signer.
+func (v *verifier) judgeSigner(it *item, si *cms.SignerInfo, res cms.Result) {
 	if res.Signer == nil {
 		res.Signer = it.signed.SignerCertificate(si)
 	}
@@ -24,22 +32,20 @@ func (v *verifier) judgeSignature(it *item) {
 	if t, ok := si.SigningTime(); ok {
 		it.out.ClaimedTime = &t
 	}
-	if it.subFilter == subFilterCAdES && res.Valid && !res.HasESS {
-		it.reasons = append(it.reasons, pki.Reason{Code: codeNoESS, Sub: pki.SigConstraints})
-	}
 	pool := v.pool(it.signed)
 	v.signatureTimestamps(it, si, pool)
-	if it.signer != nil {
-		crls, ocsps := si.RevocationInfo()
-		it.judgeSigner(v.trustCheck(), signerEvidence{
-			pool: pool,
-			revocation: pki.Evidence{
-				CRLs:  join(it.signed.RawCRLs, crls, v.evidence().CRLs),
-				OCSPs: join(it.signed.RawOCSPs, ocsps, v.evidence().OCSPs),
-			},
-			weak: res.Weak,
-		})
+	if it.signer == nil {
+		return
 	}
+	crls, ocsps := si.RevocationInfo()
+	it.judgeCertificate(v.trustCheck(), signerEvidence{
+		pool: pool,
+		revocation: pki.Evidence{
+			CRLs:  join(it.signed.RawCRLs, crls, v.evidence().CRLs),
+			OCSPs: join(it.signed.RawOCSPs, ocsps, v.evidence().OCSPs),
+		},
+		weak: res.Weak,
+	})
 }
 
 func join(lists ...[][]byte) [][]byte {
@@ -68,9 +74,9 @@ type signerEvidence struct {
 	weak       pki.Reasons // algorithms that package cms found weak
 }
 
-// judgeSigner judges chain, validity, revocation and algorithms at the proven time, or now when no time is proven
+// judgeCertificate judges chain, validity, revocation and algorithms at the proven time, or now when no time is proven
 // (ETSI EN 319 102-1 §5.2.6, §5.2.8, §5.5.4).
-func (it *item) judgeSigner(c trustCheck, ev signerEvidence) {
+func (it *item) judgeCertificate(c trustCheck, ev signerEvidence) {
 	when := c.at
 	if !it.proven.IsZero() {
 		when = it.proven
