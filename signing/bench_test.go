@@ -58,7 +58,7 @@ func TestSignNeedsLittleMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	if _, err := in.Write(pdftest.New(pdftest.Options{Padding: 50 << 20}).Bytes(pdftest.Table)); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestSignNeedsLittleMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)

@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	lineHeight  = 1.15 // of the font size; Liberation Serif needs 1.107
-	textPadding = 1.0  // points around the text
-	sizeStep    = 0.25 // points between automatic sizes
+	lineHeight   = 1.15 // of the font size; Liberation Serif needs 1.107
+	textPadding  = 1.0  // points around the text
+	sizeStep     = 0.25 // points between automatic sizes
+	unbrokenSize = 8.0  // points; down to here lines are made smaller rather than broken
 )
 
 // cleanLines normalises to NFC, turns tabs and newlines into spaces and line breaks, and refuses what
@@ -80,6 +81,12 @@ func fit(f *face, paragraphs []string, size float64, b box) (float64, []string, 
 				b.w/PointsPerMM, b.h/PointsPerMM, ErrDoesNotFit)
 		}
 		return size, lines, nil
+	}
+	// A little smaller reads better than a paragraph broken before its last word.
+	for size := maxFontSize; size >= unbrokenSize; size -= sizeStep {
+		if lines, ok := fits(size); ok && len(lines) == len(paragraphs) {
+			return size, lines, nil
+		}
 	}
 	for size := maxFontSize; size >= minFontSize; size -= sizeStep {
 		if lines, ok := fits(size); ok {

@@ -61,7 +61,14 @@ func (d *Document) Add(o pdf.Object) pdf.Ref {
 	return pdf.Ref{Num: uint32(len(d.objects))}
 }
 
-func (d *Document) set(r pdf.Ref, o pdf.Object) { d.objects[r.Num-1] = o }
+// Set replaces an object. In documents of New the catalog is number 1, the first page number 5.
+func (d *Document) Set(r pdf.Ref, o pdf.Object) { d.objects[r.Num-1] = o }
+
+// Dict gives the dictionary of that number, to be changed in place.
+func (d *Document) Dict(num uint32) pdf.Dict {
+	dict, _ := d.objects[num-1].(pdf.Dict)
+	return dict
+}
 
 // New makes a document of two pages.
 func New(o Options) *Document {
@@ -96,7 +103,7 @@ func New(o Options) *Document {
 	d.annotate(first, o)
 	filler := []byte("BT /F1 12 Tf 72 700 Td (Page two) Tj ET\n% ")
 	second := d.Add(pdf.Dict{"Type": pdf.Name("Page"), "Parent": pagesRef, "Contents": d.Add(&pdf.Stream{Dict: pdf.Dict{}, Raw: pad(filler, o.Padding)})})
-	d.set(pagesRef, pdf.Dict{"Type": pdf.Name("Pages"), "Kids": pdf.Array{firstRef, second}, "Count": int64(2),
+	d.Set(pagesRef, pdf.Dict{"Type": pdf.Name("Pages"), "Kids": pdf.Array{firstRef, second}, "Count": int64(2),
 		"MediaBox":  pdf.Array{int64(0), int64(0), int64(595), int64(842)},
 		"Resources": pdf.Dict{"Font": pdf.Dict{"F1": font}}})
 	if o.AcroForm {
@@ -105,7 +112,7 @@ func New(o Options) *Document {
 	if !o.NoInfo {
 		d.info = d.Add(pdf.Dict{"Title": pdf.Text("Tài liệu thử"), "Producer": pdf.Text("vanthu test")})
 	}
-	d.set(catalogRef, catalog)
+	d.Set(catalogRef, catalog)
 	return d
 }
 
@@ -143,7 +150,7 @@ func (d *Document) form(catalog pdf.Dict, pageRef pdf.Ref, page pdf.Dict, font p
 		page["Annots"] = append(annots, field)
 	case pdf.Ref:
 		list, _ := d.objects[annots.Num-1].(pdf.Array)
-		d.set(annots, append(list, field))
+		d.Set(annots, append(list, field))
 	default:
 		page["Annots"] = pdf.Array{field}
 	}
