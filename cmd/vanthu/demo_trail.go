@@ -91,21 +91,21 @@ func (r *demoRun) draft(ctx context.Context) error {
 		}
 		var err error
 		source, err = paper{
-			Authority: "CHÍNH QUYỀN ĐỊA PHƯƠNG", Agency: "ỦY BAN NHÂN DÂN TỈNH " + strings.ToUpper(provinceName),
-			Notation: "UBND-VP", Place: provinceName, Type: "CÔNG VĂN", Subject: subject, Date: time.Now().In(vietnam()),
+			Agency:   []string{"ỦY BAN NHÂN DÂN", "TỈNH " + strings.ToUpper(provinceName)},
+			Notation: "TB-UBND", Place: provinceName, Type: "THÔNG BÁO", Subject: subject, Date: time.Now().In(vietnam()),
 			Body: []string{
 				"Thực hiện quy định về công tác văn thư và về việc gửi, nhận văn bản điện tử giữa các cơ quan trong hệ thống hành chính nhà nước, Ủy ban nhân dân tỉnh đề nghị các cơ quan, đơn vị gửi, nhận văn bản điện tử có ký số trên hệ thống, không gửi kèm bản giấy, trừ trường hợp pháp luật có quy định khác.",
 				"Văn bản đến được kiểm tra chữ ký số trước khi tiếp nhận, vào sổ trong ngày; kết quả xử lý được phản hồi cho cơ quan gửi qua hệ thống.",
 				"Đề nghị các cơ quan, đơn vị triển khai thực hiện và báo cáo kết quả theo quy định.",
 			},
-			Competence: "", Position: sender.leader.Position, Name: sender.leader.Name, Recipients: recipients,
+			Position: sender.leader.Position, Name: sender.leader.Name, Recipients: recipients,
 		}.write()
 		if err != nil {
 			return err
 		}
 	}
 	doc, err := r.officer.draft(ctx, map[string]string{
-		"type": "CV", "subject": subject, "notation": "UBND-VP",
+		"type": "TB", "subject": subject, "notation": "TB-UBND",
 		"signer_name": r.province.sender.leader.Name, "signer_position": r.province.sender.leader.Position,
 	}, source)
 	if err != nil {

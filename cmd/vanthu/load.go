@@ -69,6 +69,7 @@ func (c loadExchangeCmd) Run(a *app) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	cfg := demoCmd{Once: true}.config()
+	cfg.Listen = ListenConfig{HTTP: cfg.Listen.HTTP} // only the door under load
 	if err := initDataFolder(a.ctx, dir, cfg, time.Now); err != nil {
 		return err
 	}
@@ -157,7 +158,7 @@ func (r *loadRun) measure(ctx context.Context) (*loadFigures, error) {
 // loadPDF writes a document of about size bytes.
 func loadPDF(size int) ([]byte, error) {
 	p := paper{
-		Authority: "CHÍNH QUYỀN ĐỊA PHƯƠNG", Agency: "ỦY BAN NHÂN DÂN TỈNH", Notation: "UBND-VP", Place: provinceName, Type: "BÁO CÁO",
+		Agency: []string{"ỦY BAN NHÂN DÂN"}, Notation: "BC-UBND", Place: provinceName, Type: "BÁO CÁO",
 		Subject: "Đo tải", Body: []string{"Nội dung văn bản dùng để đo tải."}, Position: "CHỦ TỊCH", Name: "Trần Quốc Đạt", Date: time.Unix(1_700_000_000, 0),
 	}
 	bare, err := p.write()

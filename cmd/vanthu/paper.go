@@ -19,15 +19,14 @@ import (
 // paper is what the demonstration and the load write down: an administrative document in the form of
 // NĐ 30/2020 Phụ lục I (A4, margins 20/20/30/20 mm, Times metrics).
 type paper struct {
-	Authority, Agency string // cơ quan chủ quản, cơ quan ban hành
-	Notation, Place   string
-	Type, Subject     string // tên loại, trích yếu
-	Body              []string
-	Competence        string // TM., KT., TL.
-	Position, Name    string
-	Recipients        []string
-	Date              time.Time
-	ScanBytes         int // a noisy picture of about this many bytes is added as a last page, as scanned annexes have
+	Agency          []string // cơ quan ban hành, one or two lines
+	Notation, Place string
+	Type, Subject   string // tên loại, trích yếu
+	Body            []string
+	Position, Name  string
+	Recipients      []string
+	Date            time.Time
+	ScanBytes       int // a noisy picture of about this many bytes is added as a last page, as scanned annexes have
 }
 
 const serif = "serif"
@@ -69,8 +68,9 @@ func (p paper) head(doc *fpdf.Fpdf) {
 		doc.SetXY(x, y)
 		doc.CellFormat(w, 5, text, "", 0, "C", false, 0, "")
 	}
-	line(left, 20, 66, "", 12, p.Authority)
-	line(left, 25, 66, "B", 12, p.Agency)
+	for i, name := range p.Agency {
+		line(left, 20+5*float64(i), 66, "B", 12, name)
+	}
 	line(right, 20, 92, "B", 12, "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM")
 	line(right, 25, 92, "B", 13, "Độc lập - Tự do - Hạnh phúc")
 	doc.Line(left+22, 31, left+44, 31)
@@ -106,7 +106,6 @@ func (p paper) foot(doc *fpdf.Fpdf) {
 	doc.CellFormat(76, 5, "- Lưu: VT.", "", 2, "L", false, 0, "")
 	doc.SetFont(serif, "B", 13)
 	doc.SetXY(110, y)
-	doc.CellFormat(76, 6, p.Competence, "", 2, "C", false, 0, "")
 	doc.CellFormat(76, 6, p.Position, "", 2, "C", false, 0, "")
 	doc.SetXY(110, 241)
 	doc.CellFormat(76, 6, p.Name, "", 2, "C", false, 0, "")

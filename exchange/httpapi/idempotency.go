@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -70,22 +71,24 @@ func (a *api) repeatable(w http.ResponseWriter, r *http.Request, next http.Handl
 		return repeat(w, earlier, request)
 	}
 	recorder := &answerRecorder{ResponseWriter: w}
+	// A caller who has gone does not undo what was done: the key is settled all the same.
+	settle := context.WithoutCancel(r.Context())
 	finished := false
 	defer func() {
 		if finished {
 			return
 		}
 		// The handler panicked: what it did is not known, so the key is given back and the caller may look and repeat.
-		a.logFailure(r, a.keep.release(r.Context(), caller, key))
+		a.logFailure(r, a.keep.release(settle, caller, key))
 	}()
 	r.Body = body
 	next.ServeHTTP(recorder, r)
 	finished = true
 	if recorder.status >= http.StatusInternalServerError || recorder.status == http.StatusUnauthorized || recorder.over {
-		a.logFailure(r, a.keep.release(r.Context(), caller, key))
+		a.logFailure(r, a.keep.release(settle, caller, key))
 		return nil
 	}
-	a.logFailure(r, a.keep.finish(r.Context(), caller, key, keptAnswer{
+	a.logFailure(r, a.keep.finish(settle, caller, key, keptAnswer{
 		status: recorder.status, header: recorder.Header().Get("Content-Type"), body: recorder.body.Bytes(),
 	}))
 	return nil

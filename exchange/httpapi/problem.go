@@ -72,11 +72,15 @@ func problemOf(log *slog.Logger, ctx context.Context, err error) *Problem { //no
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			return &Problem{Status: http.StatusRequestEntityTooLarge, kind: exchange.KindTooLarge, Instance: instance(ctx)}
 		}
+		if ctx.Err() != nil {
+			return internalProblem(ctx) // the caller has gone; nobody failed
+		}
 		log.ErrorContext(ctx, "internal error", slog.String("request", requestID(ctx)), slog.Any("error", err))
 		return internalProblem(ctx)
 	}
 	told, ok := answers()[known.Kind]
 	if !ok {
+		log.ErrorContext(ctx, "internal error", slog.String("request", requestID(ctx)), slog.Any("error", err))
 		return internalProblem(ctx)
 	}
 	return &Problem{Status: told.status, known: known, kind: known.Kind, Instance: instance(ctx)}
