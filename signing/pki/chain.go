@@ -267,19 +267,20 @@ func CheckUsage(c *x509.Certificate, usage Usage) Reasons {
 	return nil
 }
 
-// onlyForeignUsages tells that a certificate is made for servers, time stamps or OCSP and nothing else.
+// onlyForeignUsages tells that a certificate is made for servers, time stamps or OCSP; beside these, clientAuth makes no
+// signer's certificate of it, though alone it does, as on many identity cards.
 func onlyForeignUsages(c *x509.Certificate) bool {
-	if len(c.UnknownExtKeyUsage) > 0 {
-		return false
-	}
+	foreign := false
 	for _, u := range c.ExtKeyUsage {
 		switch u {
 		case x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageTimeStamping, x509.ExtKeyUsageOCSPSigning:
+			foreign = true
+		case x509.ExtKeyUsageClientAuth:
 		default:
 			return false
 		}
 	}
-	return true
+	return foreign && len(c.UnknownExtKeyUsage) == 0
 }
 
 func hasUsages(c *x509.Certificate) bool { return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) > 0 }

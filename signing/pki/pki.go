@@ -86,7 +86,7 @@ type Usage int
 const (
 	// UsageSigning is the signature of a person or an agency on a document: key usage digitalSignature or
 	// nonRepudiation where the extension is present; extended key usages are not restricted, except that a
-	// certificate for TLS servers, time stamping or OCSP alone is refused.
+	// certificate for TLS servers, time stamping or OCSP and nothing else is refused.
 	UsageSigning Usage = iota
 	// UsageTimestamping is an RFC 3161 authority: extended key usage timeStamping, critical, and no other
 	// (RFC 3161 §2.3).
