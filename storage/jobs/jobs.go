@@ -126,7 +126,7 @@ func (q *Queue) Handle(kind Kind, h Handler) {
 	defer q.mu.Unlock()
 	switch {
 	case !kindPattern.MatchString(string(kind)):
-		q.faults = append(q.faults, fmt.Errorf("job kind %q is not a name of 2 to 100 letters, digits and . _ - :", kind))
+		q.faults = append(q.faults, fmt.Errorf("job kind %q must have 2 to 100 letters, digits or any of . _ : -, the first no sign", kind))
 	case h == nil:
 		q.faults = append(q.faults, fmt.Errorf("job kind %q has no handler", kind))
 	case q.handlers[kind] != nil:
@@ -221,6 +221,6 @@ func (q *Queue) Stop(ctx context.Context) error {
 // and counts as dead.
 func Cancel(err error) error { return river.JobCancel(err) }
 
-// Snooze, as the result of a handler, runs the job again after d without
+// Snooze as the result of a handler runs the job again after d without
 // counting an attempt.
 func Snooze(d time.Duration) error { return river.JobSnooze(max(d, 0)) }

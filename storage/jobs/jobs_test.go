@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -407,7 +408,7 @@ func TestCrashChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	q.Handle("test.crash", func(context.Context, json.RawMessage) error {
-		os.Stdout.WriteString("running\n")
+		fmt.Println("running")
 		select {}
 	})
 	start(t, q)

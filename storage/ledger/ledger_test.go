@@ -491,7 +491,7 @@ func TestTwoSequencersOnPostgres(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer db.Close()
+		defer func() { _ = db.Close() }()
 		dbs, ledgers = append(dbs, db), append(ledgers, open(t, db))
 	}
 	for _, l := range ledgers {

@@ -64,7 +64,7 @@ func readEntries(ctx context.Context, tx *sqldb.Tx, query string, args ...any) (
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	var all []entryRow
 	for rows.Next() {
 		var r entryRow

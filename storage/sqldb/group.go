@@ -98,7 +98,7 @@ func (r *request) run(tx *Tx, fn func(context.Context, *Tx) error) {
 	defer func() {
 		if !returned {
 			r.ran <- errAbandoned
-			<-r.answer
+			<-r.answer //nolint:errcheck // the panic tells the caller
 		}
 	}()
 	err := tx.outcome(r.ctx, fn(inside(r.ctx), tx))

@@ -140,7 +140,7 @@ func appliedMigrations(ctx context.Context, tx *Tx, owner string) (map[int64]mig
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	applied := make(map[int64]migration)
 	for rows.Next() {
 		var m migration

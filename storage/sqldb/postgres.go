@@ -56,7 +56,7 @@ func (db *DB) tryPostgres(ctx context.Context, level sql.IsolationLevel, fn func
 	if err != nil {
 		return fmt.Errorf("beginning an update: %w", err)
 	}
-	defer sqlTx.Rollback() //nolint:errcheck // a no-op after the commit
+	defer func() { _ = sqlTx.Rollback() }() // a no-op after the commit
 	tx := &Tx{sql: sqlTx, engine: Postgres}
 	err = tx.outcome(ctx, fn(inside(ctx), tx))
 	tx.finish()

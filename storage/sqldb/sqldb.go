@@ -74,7 +74,7 @@ func (db *DB) View(ctx context.Context, fn func(ctx context.Context, tx *Tx) err
 	if err != nil {
 		return fmt.Errorf("beginning a view: %w", db.explain(err))
 	}
-	defer sqlTx.Rollback() //nolint:errcheck // a view has nothing to lose
+	defer func() { _ = sqlTx.Rollback() }() // a view has nothing to lose
 	tx := &Tx{sql: sqlTx, engine: db.engine}
 	defer tx.finish()
 	if err := fn(inside(ctx), tx); err != nil {

@@ -39,7 +39,7 @@ func TestSQLiteFileIsPrivateAndAnyNameWorks(t *testing.T) {
 	if db, err = sqldb.OpenSQLite(t.Context(), path); err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	want(t, db, "a")
 }
 
@@ -49,7 +49,7 @@ func TestSQLiteRefusesWhatIsNoDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	if db, err := sqldb.OpenSQLite(t.Context(), path); err == nil {
-		db.Close()
+		t.Error(db.Close())
 		t.Error("opened a file that is no database")
 	}
 }

@@ -93,7 +93,7 @@ func exec(tb testing.TB, base, statement string) {
 		if err != nil {
 			return err
 		}
-		defer db.Close()
+		defer func() { _ = db.Close() }()
 		_, err = db.Writer().ExecContext(context.Background(), statement)
 		return err
 	}()
