@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/pprof"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ type loadExchangeCmd struct {
 	Profile    string `default:"pades-b-b" enum:"adbe,pades-b-b,pades-b-t" help:"Hồ sơ chữ ký. | Signature profile."`
 	JSON       bool   `name:"json" help:"Kết quả dạng JSON. | Figures as JSON."`
 	Dir        string `help:"Thư mục cha cho dữ liệu tạm. | Parent of the temporary data folder."`
+	CPUProfile string `name:"cpu-profile" help:"Ghi hồ sơ CPU (pprof). | Write a CPU profile."`
 }
 
 // Bounds of a load: it is for one machine's loopback, not for a network.
@@ -144,15 +146,38 @@ func (r *loadRun) measure(ctx context.Context) (*loadFigures, error) {
 		return nil, err
 	}
 	r.bars = newProgress(r.app.stderr, r.cmd.Documents, "load")
-	began := time.Now()
-	if err := r.drive(ctx); err != nil {
+	stop, err := r.profile()
+	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
+	err = r.drive(ctx)
 	took := time.Since(began)
+	if err := errors.Join(err, stop()); err != nil {
+		return nil, err
+	}
 	r.bars.done()
 	figures := r.figures(took)
 	figures.Lost, figures.Duplicated, err = r.recount(ctx)
 	return figures, err
+}
+
+// profile starts the CPU profile that was asked for, if one was.
+func (r *loadRun) profile() (stop func() error, err error) {
+	if r.cmd.CPUProfile == "" {
+		return func() error { return nil }, nil
+	}
+	file, err := os.Create(r.cmd.CPUProfile)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return file.Close()
+	}, nil
 }
 
 // loadPDF writes a document of about size bytes.
