@@ -11,9 +11,9 @@ import (
 	"vanthu/signing/pki"
 )
 
-// judgeDetached judges CMS data (DER or BER) over content of its own file: each signer is one signature of the report
+// VerifyDetached judges CMS data (DER or BER) over content of its own file: each signer is one signature of the report
 // (ETSI EN 319 122-1 CAdES). The content is read once. An error is I/O on the content or the end of ctx.
-func judgeDetached(ctx context.Context, content io.Reader, der []byte, o VerifyOptions) (*Report, error) {
+func VerifyDetached(ctx context.Context, content io.Reader, der []byte, o VerifyOptions) (*Report, error) {
 	sd, err := cms.Parse(der, cms.DefaultLimits())
 	if err != nil {
 		reason := pki.Reason{Code: pki.CodeMalformed, Sub: pki.FormatFailure, Detail: err.Error()}

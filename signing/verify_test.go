@@ -64,7 +64,7 @@ func newPaper() *paper {
 
 func (p *paper) object(num int, body string) {
 	p.offsets[num] = p.Len()
-	fmt.Fprintf(p, "%d 0 obj\n%s\nendobj\n", num, body)
+	fmt.Fprintf(&p.Buffer, "%d 0 obj\n%s\nendobj\n", num, body)
 }
 
 // end closes a revision.
@@ -77,13 +77,13 @@ func (p *paper) end() {
 	}
 	slices.Sort(nums)
 	for _, n := range nums {
-		fmt.Fprintf(p, "%d 1\n%010d 00000 n \n", n, p.offsets[n])
+		fmt.Fprintf(&p.Buffer, "%d 1\n%010d 00000 n \n", n, p.offsets[n])
 	}
 	prev := ""
 	if p.last > 0 {
 		prev = fmt.Sprintf("/Prev %d", p.last)
 	}
-	fmt.Fprintf(p, "trailer\n<</Root 1 0 R/Size 20%s>>\nstartxref\n%d\n%%%%EOF\n", prev, at)
+	fmt.Fprintf(&p.Buffer, "trailer\n<</Root 1 0 R/Size 20%s>>\nstartxref\n%d\n%%%%EOF\n", prev, at)
 	p.last, p.offsets = at, map[int]int{}
 }
 

@@ -357,15 +357,14 @@ func sameObject(av *View, a Object, bv *View, b Object, depth int) bool {
 
 // locate finds the bytes of /Contents in the file as they stand in view v, and decodes them.
 func (f *File) locate(v *View, s formField, out *Field) {
-	start, ref := int64(-1), s.vref
+	ref := s.vref
 	if ref == (Ref{}) {
 		ref = s.holder
 	}
 	spans, err := v.spans(ref)
 	if err == nil && s.vref == (Ref{}) {
 		if i := lastSpan(spans, "V"); i >= 0 {
-			start = spans[i].start
-			spans, err = v.spansAt(start)
+			spans, err = v.spansAt(spans[i].start)
 		}
 	}
 	if err != nil {

@@ -154,7 +154,7 @@ func TestSkippedRevision(t *testing.T) {
 	f.after = func(m *maker) {
 		signed := m.last
 		m.object(4, "<</Length 5>>stream\nSECND\nendstream").table("/Root 1 0 R/Size 7")
-		fmt.Fprintf(m, "startxref\n%d\n%%%%EOF\n", signed)
+		fmt.Fprintf(&m.Buffer, "startxref\n%d\n%%%%EOF\n", signed)
 	}
 	if file := open(t, f.build()); !hasProblem(file, ProblemTrailing) || len(file.Revisions()) != 1 {
 		t.Errorf("what the last startxref skips: %v, %d revisions", file.Problems(), len(file.Revisions()))

@@ -93,7 +93,7 @@ func (s filterStep) run(data []byte, limit int64, stop func() error) (out []byte
 	return out, complete, err
 }
 
-var errLimit = tooLarge(-1, "a stream inflates to too many bytes")
+func inflatesTooFar() error { return tooLarge(-1, "a stream inflates to too many bytes") }
 
 // at gives an error its place in the file.
 func at(err error, off int64) error {
@@ -114,7 +114,7 @@ func inflate(data []byte, limit int64, stop func() error) (out []byte, complete 
 	for {
 		n, err := io.CopyN(buf, r, 1<<20)
 		if int64(buf.Len()) > limit {
-			return nil, false, errLimit
+			return nil, false, inflatesTooFar()
 		}
 		if errors.Is(err, io.EOF) {
 			return buf.Bytes(), true, nil
@@ -163,7 +163,7 @@ func ascii85Decode(data []byte, limit int64) (out []byte, complete bool, err err
 	}
 	zeros := int64(bytes.Count(data, []byte("z")))
 	if size := int64(len(data)) + 4*zeros; size > limit {
-		return nil, false, errLimit
+		return nil, false, inflatesTooFar()
 	}
 	out = make([]byte, int64(len(data))+4*zeros+4)
 	n, _, err := ascii85.Decode(out, data, true)
@@ -187,65 +187,86 @@ func runLength(data []byte, limit int64) (out []byte, complete bool, err error) 
 			data = data[2:]
 		}
 		if int64(len(out)) > limit {
-			return nil, false, errLimit
+			return nil, false, inflatesTooFar()
 		}
 	}
 	return out, false, nil
 }
 
+// lzwTable is the state of an LZW decoder: the strings of the codes, each as its prefix and last byte.
+type lzwTable struct {
+	prefix              [4096]int16
+	suffix, first       [4096]byte
+	next, width, before int // the next free code, the width of codes, the code before or -1
+	early               int
+}
+
+const (
+	lzwClear = 256
+	lzwEnd   = 257
+)
+
+func (t *lzwTable) reset() { t.next, t.width, t.before = lzwEnd+1, 9, -1 }
+
+// add takes the next code into the table and tells whether it is one that may come.
+func (t *lzwTable) add(code int) bool {
+	if t.before < 0 {
+		t.before = code
+		return code < lzwClear
+	}
+	if t.next < len(t.first) {
+		if code > t.next {
+			return false
+		}
+		head := t.first[t.before]
+		t.prefix[t.next], t.first[t.next] = int16(t.before), head
+		if t.suffix[t.next] = head; code < t.next {
+			t.suffix[t.next] = t.first[code]
+		}
+		t.next++
+	}
+	t.before = code
+	for t.width < 12 && t.next+t.early >= 1<<t.width {
+		t.width++
+	}
+	return code < t.next
+}
+
 // unlzw decodes LZW data (ISO 32000-2 §7.4.4.2).
 func unlzw(data []byte, early bool, limit int64) (out []byte, complete bool, err error) {
-	const clearCode, endCode = 256, 257
-	var prefix [4096]int16
-	var suffix, first [4096]byte
-	for i := range 256 {
-		prefix[i], suffix[i], first[i] = -1, byte(i), byte(i)
-	}
-	next, width, prev := 258, 9, -1
-	add := 0
+	t := &lzwTable{}
 	if early {
-		add = 1
+		t.early = 1
 	}
-	var acc, bits uint
-	var rev [4096]byte
+	for i := range lzwClear {
+		t.prefix[i], t.suffix[i], t.first[i] = -1, byte(i), byte(i)
+	}
+	t.reset()
+	var acc uint64
+	var bits int
+	var text [4096]byte
 	for _, b := range data {
-		acc, bits = acc<<8|uint(b), bits+8
-		if bits < uint(width) {
+		if acc, bits = acc<<8|uint64(b), bits+8; bits < t.width {
 			continue
 		}
-		code := int(acc >> (bits - uint(width)) & (1<<uint(width) - 1))
-		bits -= uint(width)
+		bits -= t.width
+		code := int(acc >> bits & (1<<t.width - 1))
 		switch {
-		case code == clearCode:
-			next, width, prev = 258, 9, -1
+		case code == lzwClear:
+			t.reset()
 			continue
-		case code == endCode:
+		case code == lzwEnd:
 			return out, true, nil
-		case code > next || code == next && prev < 0 || prev < 0 && code > 255:
+		case !t.add(code):
 			return out, false, nil
 		}
-		if prev >= 0 && next < 4096 {
-			f := first[prev]
-			if code < next {
-				f = first[code]
-			}
-			prefix[next], suffix[next], first[next] = int16(prev), f, first[prev]
-			next++
-		}
-		if code >= next {
-			return out, false, nil
-		}
-		n := len(rev)
-		for c := code; c >= 0; c = int(prefix[c]) {
+		n := len(text)
+		for c := code; c >= 0; c = int(t.prefix[c]) {
 			n--
-			rev[n] = suffix[c]
+			text[n] = t.suffix[c]
 		}
-		if out = append(out, rev[n:]...); int64(len(out)) > limit {
-			return nil, false, errLimit
-		}
-		prev = code
-		for width < 12 && next+add >= 1<<uint(width) {
-			width++
+		if out = append(out, text[n:]...); int64(len(out)) > limit {
+			return nil, false, inflatesTooFar()
 		}
 	}
 	return out, false, nil

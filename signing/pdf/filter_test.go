@@ -61,6 +61,25 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+// The writer of the standard library changes the width of codes late, as /EarlyChange 0 says.
+func TestLongLZW(t *testing.T) {
+	var plain, packed bytes.Buffer
+	for i := range 20000 {
+		fmt.Fprintf(&plain, "%d công văn, ", i*i)
+	}
+	w := lzw.NewWriter(&packed, lzw.MSB, 8)
+	if _, err := w.Write(plain.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, complete, err := filterStep{name: "LZWDecode", parms: Dict{"EarlyChange": int64(0)}}.run(packed.Bytes(), 1<<24, never)
+	if err != nil || !complete || !bytes.Equal(got, plain.Bytes()) {
+		t.Errorf("%d of %d bytes, %v, %v", len(got), plain.Len(), complete, err)
+	}
+}
+
 func TestFilterLimits(t *testing.T) {
 	bomb := deflate(t, make([]byte, 1<<22))
 	runs := bytes.Repeat([]byte{0x81, 0}, 1<<15)

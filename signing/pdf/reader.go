@@ -364,10 +364,9 @@ func (f *File) hold(size int64) {
 
 // objStm is a decoded object stream (ISO 32000-2 §7.5.7).
 type objStm struct {
-	data  []byte
-	nums  []uint32
-	offs  []int64
-	where int64
+	data []byte
+	nums []uint32
+	offs []int64
 }
 
 // getCompressed reads an object from an object stream. Its container must stand in the file by itself.

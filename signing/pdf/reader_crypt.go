@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/md5"
-	"crypto/rc4"
+	"crypto/md5" //nolint:gosec // old files are encrypted so; nothing is protected by it here
+	"crypto/rc4" //nolint:gosec // as above
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/binary"
@@ -250,7 +250,7 @@ func hash2B(salt []byte) []byte {
 }
 
 func rc4Bytes(key, data []byte) []byte {
-	c, err := rc4.NewCipher(key)
+	c, err := rc4.NewCipher(key) //nolint:gosec // as above
 	if err != nil {
 		return nil
 	}

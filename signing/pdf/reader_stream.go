@@ -13,14 +13,15 @@ func (f *File) streamBody(l *lexer, d Dict, ref Ref, v *View) (*Stream, error) {
 		l.take()
 	}
 	st := &Stream{Dict: d, Offset: l.offset(), ref: ref}
-	length, known := d["Length"], false
+	length := d["Length"]
 	if r, ok := length.(Ref); ok && v != nil {
 		var err error
 		if length, err = v.Get(r); err != nil {
 			length = nil
 		}
 	}
-	if st.Length, known = length.(int64); known && st.Length >= 0 && st.Length <= l.end-st.Offset {
+	n, known := length.(int64)
+	if st.Length = n; known && st.Length >= 0 && st.Length <= l.end-st.Offset {
 		l.seek(st.Offset + st.Length)
 		l.blank()
 		if l.literal("endstream") {

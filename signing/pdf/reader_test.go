@@ -27,7 +27,7 @@ func newMaker() *maker {
 
 func (m *maker) object(num int, body string) *maker {
 	m.offsets[num] = m.Len()
-	fmt.Fprintf(m, "%d 0 obj\n%s\nendobj\n", num, body)
+	fmt.Fprintf(&m.Buffer, "%d 0 obj\n%s\nendobj\n", num, body)
 	return m
 }
 
@@ -36,7 +36,7 @@ func (m *maker) table(trailer string) *maker {
 	at := m.Len()
 	m.WriteString("xref\n")
 	for _, num := range m.numbers() {
-		fmt.Fprintf(m, "%d 1\n%010d 00000 n \n", num, m.offsets[num])
+		fmt.Fprintf(&m.Buffer, "%d 1\n%010d 00000 n \n", num, m.offsets[num])
 	}
 	return m.finish(at, "trailer\n<<"+trailer+m.prev()+">>\n")
 }
@@ -77,7 +77,7 @@ func (m *maker) numbers() []int {
 
 func (m *maker) finish(at int, body string) *maker {
 	m.WriteString(body)
-	fmt.Fprintf(m, "startxref\n%d\n%%%%EOF\n", at)
+	fmt.Fprintf(&m.Buffer, "startxref\n%d\n%%%%EOF\n", at)
 	m.last, m.offsets = at, map[int]int{}
 	return m
 }
@@ -162,7 +162,7 @@ func TestHybrid(t *testing.T) {
 	hidden := m.offsets[9]
 	delete(m.offsets, 9)
 	at := m.Len()
-	fmt.Fprintf(m, "10 0 obj\n<</Type/XRef/W[1 2 1]/Index[9 1]/Size 11/Length 4>>stream\n%s\nendstream\nendobj\n",
+	fmt.Fprintf(&m.Buffer, "10 0 obj\n<</Type/XRef/W[1 2 1]/Index[9 1]/Size 11/Length 4>>stream\n%s\nendstream\nendobj\n",
 		[]byte{1, byte(hidden >> 8), byte(hidden), 0})
 	m.table(fmt.Sprintf("/Root 1 0 R/Size 11/XRefStm %d", at))
 	f := open(t, m.Bytes())
@@ -203,7 +203,7 @@ func hasProblem(f *File, code string) bool {
 }
 
 func TestRefused(t *testing.T) {
-	good := string(simple().table("/Root 1 0 R/Size 5").Bytes())
+	good := simple().table("/Root 1 0 R/Size 5").String()
 	loop := simple().table("/Root 1 0 R/Size 5")
 	loopData := strings.Replace(loop.String(), "/Size 5", fmt.Sprintf("/Size 5/Prev %d", loop.last), 1)
 	deep := newMaker().object(1, strings.Repeat("[", 5000)).table("/Root 1 0 R/Size 2").String()
