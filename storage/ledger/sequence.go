@@ -28,7 +28,7 @@ func (l *Ledger) Sequence(ctx context.Context) (int, error) {
 	l.pass.Lock()
 	defer l.pass.Unlock()
 	if l.db.Engine() == sqldb.Postgres {
-		if mine, err := l.assignPositions(ctx); err != nil || !mine {
+		if err := l.assignPositions(ctx); err != nil {
 			return 0, err
 		}
 	}

@@ -139,35 +139,35 @@ func loadTile(ctx context.Context, tx *sqldb.Tx, level int, number int64) (strin
 }
 
 // sequencerLock is the advisory lock of the one sequencer of a PostgreSQL
-// database.
-const sequencerLock = 0x76616e7468750002 // "vanthu" 2
+// schema.
+const sequencerLock = 0x76540002
 
-// assignPositions gives places to entries of PostgreSQL that have none. It
-// gives false while another process is at it.
-func (l *Ledger) assignPositions(ctx context.Context) (bool, error) {
-	var waiting, mine bool
+// assignPositions gives places to entries of PostgreSQL that have none, one
+// process after the other.
+func (l *Ledger) assignPositions(ctx context.Context) error {
+	var waiting bool
 	err := l.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		return tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM ledger_entry WHERE position IS NULL)
-			OR COALESCE((SELECT MAX(position) + 1 FROM ledger_entry), 0) > COALESCE((SELECT size FROM ledger_checkpoint WHERE name = 'log'), 0)`).Scan(&waiting)
+		return tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM ledger_entry WHERE position IS NULL)").Scan(&waiting)
 	})
-	if err != nil || !waiting {
-		return false, err
+	if err == nil && waiting {
+		err = l.db.Update(ctx, placeEntries)
 	}
-	err = l.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(sequencerLock)).Scan(&mine); err != nil || !mine {
-			return err
-		}
-		_, err := tx.Exec(ctx, `UPDATE ledger_entry SET position = placed.position FROM (
-			SELECT pending.id AS id,
-				(SELECT COALESCE(MAX(position), -1) FROM ledger_entry) + ROW_NUMBER() OVER (ORDER BY pending.id) AS position
-			FROM (SELECT id FROM ledger_entry WHERE position IS NULL ORDER BY id LIMIT $1) AS pending
-		) AS placed WHERE ledger_entry.id = placed.id`, passLimit)
-		return err
-	})
 	if err != nil {
-		return false, fmt.Errorf("placing evidence: %w", err)
+		return fmt.Errorf("placing evidence: %w", err)
 	}
-	return mine, nil
+	return nil
+}
+
+func placeEntries(ctx context.Context, tx *sqldb.Tx) error {
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1, hashtext(current_schema()))", sequencerLock); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `UPDATE ledger_entry SET position = placed.position FROM (
+		SELECT pending.id AS id,
+			(SELECT COALESCE(MAX(position), -1) FROM ledger_entry) + ROW_NUMBER() OVER (ORDER BY pending.id) AS position
+		FROM (SELECT id FROM ledger_entry WHERE position IS NULL ORDER BY id LIMIT $1) AS pending
+	) AS placed WHERE ledger_entry.id = placed.id`, passLimit)
+	return err
 }
 
 // storeGrowth stores new tiles and the checkpoint, unless the log has grown

@@ -121,3 +121,27 @@ func TestSQLiteCloseServesThoseWhoWait(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// When SQLite gives up the whole transaction (as it may on a full disk or an
+// I/O error; here a caller does it), nobody in it is told that it was kept,
+// and those who had no turn yet lose nothing.
+func TestSQLiteLostTransaction(t *testing.T) {
+	db := sqldbtest.SQLite(t)
+	if err := db.Migrate(t.Context(), "test", schema); err != nil {
+		t.Fatal(err)
+	}
+	errs := together(t, db,
+		func(ctx context.Context, tx *sqldb.Tx) error { return insert(ctx, tx, "a") },
+		func(ctx context.Context, tx *sqldb.Tx) error {
+			_, err := tx.Exec(ctx, "ROLLBACK")
+			return err
+		},
+		func(ctx context.Context, tx *sqldb.Tx) error { return insert(ctx, tx, "c") },
+	)
+	if errs[0] == nil || errs[1] == nil || errs[2] != nil {
+		t.Errorf("got %v", errs)
+	}
+	want(t, db, "c")
+	add(t, db, "d")
+	want(t, db, "c d")
+}
