@@ -18,7 +18,9 @@ const (
 	peopleAgencies = 1000
 )
 
-func (s *server) agencies(v *visit) error { return v.agencies(agencyRow{}, nil) }
+func (s *server) agencies(v *visit) error {
+	return v.agencies(agencyRow{Parent: string(v.actor.Agency)}, nil)
+}
 
 // agencies shows the directory, with a form to add one for administrators.
 func (v *visit) agencies(typed agencyRow, problem error) error {
@@ -44,11 +46,12 @@ func (s *server) addAgency(v *visit) error {
 	if err := v.r.ParseForm(); err != nil {
 		return formError(err)
 	}
-	typed := agencyRow{ID: v.line("id"), Name: v.line("name"), Symbol: v.line("symbol"), Place: v.line("place"), Mail: v.line("mail")}
+	typed := agencyRow{ID: v.line("id"), Name: v.line("name"), Symbol: v.line("symbol"), Place: v.line("place"), Mail: v.line("mail"),
+		Parent: v.line("parent")}
 	id, err := registry.ParseAgencyID(typed.ID)
 	if err == nil {
 		err = s.cfg.Registry.AddAgency(v.ctx(), v.actor, registry.Agency{ID: id, Name: typed.Name, Symbol: typed.Symbol,
-			Place: typed.Place, Mail: typed.Mail, Channel: registry.ChannelLocal})
+			Place: typed.Place, Mail: typed.Mail, Parent: registry.AgencyID(typed.Parent), Channel: registry.ChannelLocal})
 	}
 	if err != nil {
 		return v.agencies(typed, err)

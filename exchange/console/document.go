@@ -34,7 +34,7 @@ func (v *visit) document(id exchange.DocumentID, problem error) error {
 	if err != nil {
 		return err
 	}
-	deliveries, live, err := v.deliveryRows(id, receipts)
+	deliveries, every, err := v.deliveryRows(id, receipts)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (v *visit) document(id exchange.DocumentID, problem error) error {
 	}
 	body := documentBody{URL: documentURL(id), PDF: documentURL(id) + "/pdf", Subject: d.Subject, Code: v.code(d),
 		Type: v.typeName(d.Type), Priority: v.priority(d.Priority), State: v.stateChip(d.State),
-		Verdict: v.verdictView(report), Live: live, Deliveries: deliveries, Facts: v.documentFacts(d),
+		Verdict: v.verdictView(report), Every: every, Deliveries: deliveries, Facts: v.documentFacts(d),
 		Events: v.eventRows(events), Actions: v.documentActions(d)}
 	if step := stepOf(d); step != "" {
 		body.Steps = v.steps(step)
@@ -68,18 +68,19 @@ func (v *visit) documentFacts(d *exchange.Document) []fact {
 		fact{v.say("fact.archived"), archived}, fact{v.say("fact.size"), v.bytes(d.PDF.Size)}, fact{v.say("fact.digest"), string(d.PDF.Digest)})
 }
 
-// deliveryRows are the recipients with their receipts; live tells that one can still move by itself.
-func (v *visit) deliveryRows(id exchange.DocumentID, receipts []exchange.Receipt) (rows []deliveryRow, live bool, err error) {
+// deliveryRows are the recipients with their receipts; every tells how often to ask again: soon while one is on its
+// way, now and then while one is being worked on, never when all are final.
+func (v *visit) deliveryRows(id exchange.DocumentID, receipts []exchange.Receipt) (rows []deliveryRow, every string, err error) {
 	deliveries, err := v.srv.cfg.Service.Deliveries(v.ctx(), v.actor, id)
 	if err != nil {
-		return nil, false, err
+		return nil, "", err
 	}
 	for i := range deliveries {
 		d := &deliveries[i]
 		row := deliveryRow{Name: v.agencyName(d.Recipient), Recipient: string(d.Recipient), Channel: v.channelChip(d.Channel).Label,
 			Status: v.deliveryChip(d), Trouble: v.trouble(d), Updated: d.Updated}
 		if d.ArrivalNumber > 0 {
-			row.Arrival = v.say("arrival.number", strconv.Itoa(d.ArrivalNumber))
+			row.Arrival = twoDigits(d.ArrivalNumber)
 		}
 		for _, r := range receipts {
 			if r.From == d.Recipient {
@@ -87,12 +88,15 @@ func (v *visit) deliveryRows(id exchange.DocumentID, receipts []exchange.Receipt
 					Label: v.statusChip(r.Status).Label, At: r.At})
 			}
 		}
-		if d.Status != exchange.StatusFinished && d.Status != exchange.StatusRefused {
-			live = true
+		switch {
+		case d.Status == exchange.StatusNone:
+			every = "3s"
+		case d.Status != exchange.StatusFinished && d.Status != exchange.StatusRefused && every == "":
+			every = "30s"
 		}
 		rows = append(rows, row)
 	}
-	return rows, live, nil
+	return rows, every, nil
 }
 
 // documentActions offers what the exchange says the actor may do now, the usual next act first.

@@ -230,6 +230,9 @@ func TestMainJobInTheBrowser(t *testing.T) {
 	b.do("arrival", chromedp.WaitVisible(chromedp.Search("//*[@id='deliveries']//*[contains(text(),'01 Đã đến')]")))
 	b.seen()
 	b.picture("sent-document")
+	b.do("the last page", chromedp.Evaluate[chromedp.Void]("document.querySelector('[data-pdf]').scrollTop = 1e6"),
+		chromedp.Sleep(time.Second))
+	b.picture("last-page")
 	b.logout()
 
 	b.login("lan")

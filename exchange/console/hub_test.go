@@ -127,10 +127,16 @@ func (h *hub) province(t *testing.T) map[registry.AgencyID]*keys.Key {
 	return receipts
 }
 
+func keyRequest(name string) pki.IssueRequest {
+	return pki.IssueRequest{Subject: pkix.Name{CommonName: name, Country: []string{"VN"}}, Usage: pki.UsagePerson}
+}
+
 // key issues a key and stores it for its owner.
 func (h *hub) key(t *testing.T, owner registry.Owner, name, organization string, usage pki.IssuedUsage) *keys.Key {
 	t.Helper()
-	k, err := h.ca.Issue(pki.IssueRequest{Subject: pkix.Name{CommonName: name, Organization: []string{organization}, Country: []string{"VN"}}, Usage: usage})
+	request := keyRequest(name)
+	request.Subject.Organization, request.Usage = []string{organization}, usage
+	k, err := h.ca.Issue(request)
 	check(t, err)
 	p12, err := k.ToPKCS12(testPassphrase)
 	check(t, err)

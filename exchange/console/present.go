@@ -127,12 +127,8 @@ func (v *visit) late(due time.Time, s exchange.Status) bool {
 }
 
 func (v *visit) outgoingRow(d *exchange.Document) outgoingRow {
-	row := outgoingRow{URL: documentURL(d.ID), Subject: d.Subject, Code: v.code(d), Type: v.typeName(d.Type),
-		Signer: d.SignerName, Priority: v.priority(d.Priority), Created: d.Created, State: v.stateChip(d.State)}
-	if n := len(d.Recipients); n > 0 {
-		row.Recipients = v.num(n)
-	}
-	return row
+	return outgoingRow{URL: documentURL(d.ID), Subject: d.Subject, Code: v.code(d), Type: v.typeName(d.Type),
+		Signer: d.SignerName, Priority: v.priority(d.Priority), Created: d.Created, Sent: d.Sent, State: v.stateChip(d.State)}
 }
 
 // steps is the way of an outgoing document; at is the step to do now.

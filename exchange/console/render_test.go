@@ -206,7 +206,7 @@ func eachTemplate(t *testing.T, visit func(name string, n parse.Node)) {
 		t.Fatal(err)
 	}
 	builtins := map[string]any{}
-	for _, f := range []string{"and", "or", "not", "len", "eq", "ne", "print", "printf", "index"} {
+	for _, f := range []string{"and", "or", "not", "len", "gt", "eq", "ne", "print", "printf", "index"} {
 		builtins[f] = func() {}
 	}
 	for _, name := range templateNames(t) {
@@ -311,7 +311,7 @@ func sampleBodies(v *voice) map[string][]any {
 		From: "UBND tỉnh", FromCode: "H03", Received: at, Due: "30/11/2026", Arrival: "số đến 7", Priority: "Hỏa tốc", Late: true, Verdict: ok, Status: ok},
 		{URL: "/incoming/2", Subject: "Giấy mời họp", Code: "12/GM-SNV", Type: "Giấy mời", From: "Sở Nội vụ", FromCode: "H03.12", Received: at, Verdict: ok, Status: ok}}
 	out := []outgoingRow{{URL: "/documents/1", Subject: "V/v <báo cáo> & số liệu", Code: "05/QĐ-UBND", Type: "Quyết định",
-		Signer: "Lý Thái Hải", Recipients: "3", Priority: "Khẩn", Created: at, State: ok}}
+		Signer: "Lý Thái Hải", Priority: "Khẩn", Created: at, Sent: at, State: ok}}
 	filter := filterView{Action: "/incoming", Query: `"a<b`, Placeholder: "p", States: []option{{"03", "Đã vào sổ", true}},
 		Years: []option{{"2026", "2026", true}}, Active: true}
 	verdict := &verdictView{Tone: "ok", Icon: "ok", Sentence: "Toàn vẹn", Reasons: []string{"r"},
@@ -330,7 +330,7 @@ func sampleBodies(v *voice) map[string][]any {
 		"incoming_list": {incomingListBody{Filter: filter, Rows: in, Pager: pagerView{"/incoming", "/incoming?after=x"}}, incomingListBody{Filter: filter}, incomingListBody{}},
 		"outgoing_list": {outgoingListBody{Filter: filter, Rows: out, Pager: pagerView{Next: "/x"}, CanDraft: true}, outgoingListBody{Filter: filter}, outgoingListBody{CanDraft: true}},
 		"document": {documentBody{URL: "/documents/1", PDF: "/documents/1/pdf", Subject: "s", Code: "05/QĐ-UBND", Type: "Quyết định", Priority: "Khẩn",
-			State: ok, Steps: v.steps("seal"), Verdict: verdict, Live: true, Deliveries: deliveries, Facts: []fact{{"Người ký", "A"}}, Events: events, Actions: acts},
+			State: ok, Steps: v.steps("seal"), Verdict: verdict, Every: "3s", Deliveries: deliveries, Facts: []fact{{"Người ký", "A"}}, Events: events, Actions: acts},
 			documentBody{State: ok}, documentBody{State: ok, Actions: []action{{Key: "w", Primary: true, Wait: true, Label: "l", Hint: "h"}}},
 			documentBody{State: ok, Actions: []action{{Key: "s", Primary: true, Link: true, URL: "/x", Label: "l", Button: "b"}}}},
 		"incoming": {incomingBody{PDF: "/incoming/1/pdf", Subject: "s", Code: "c", Type: "t", Priority: "Khẩn", FromLine: "f", Status: ok,
@@ -346,7 +346,7 @@ func sampleBodies(v *voice) map[string][]any {
 		"rate": {rateBody{From: "2026-01-01", To: "2026-11-23", Rate: "98,75%", Sentence: "s", Population: 3, Facts: []fact{{"a", "1"}},
 			Bars: []rateBar{{"Sở Nội vụ", "50%", "2", "1", 500, true}}, Causes: []rateCause{{"c", "1", "o", "n"}}}, rateBody{}, rateBody{Population: 1}},
 		"check":    {checkBody{File: "a.pdf", Limit: "l", Verdict: verdict}, checkBody{Explain: []fact{{"a", "b"}}}},
-		"agencies": {agenciesBody{Filter: filter, Rows: []agencyRow{{"H03", "UBND tỉnh", "Bắc Kạn", "UBND", "ubnd@backan.example", ok}}, CanAdd: true}, agenciesBody{}},
+		"agencies": {agenciesBody{Filter: filter, Rows: []agencyRow{{"H03", "UBND tỉnh", "Bắc Kạn", "UBND", "ubnd@backan.example", "", ok}}, CanAdd: true}, agenciesBody{}},
 		"people": {peopleBody{Agency: "a", AgencyID: "H03", Agencies: []option{{"H03", "UBND", true}}, Roles: []option{{"clerk", "Văn thư", true}},
 			Rows: []personRow{{"Hoàng Thị Mai", "Văn thư", "mai", "Văn thư", "", ok}}, CanAdd: true}, peopleBody{}},
 		"account": {accountBody{Name: "n", Line: "l", Owners: []keyOwner{{Kind: "person", Title: "t", CanSet: true}, {Kind: "agency", Title: "t",

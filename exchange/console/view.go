@@ -85,10 +85,10 @@ type incomingRow struct {
 }
 
 type outgoingRow struct {
-	URL, Subject, Code, Type, Signer, Recipients, Priority string
-	Created                                                time.Time
-	Late                                                   bool
-	State                                                  chip
+	URL, Subject, Code, Type, Signer, Priority string
+	Created, Sent                              time.Time
+	Late                                       bool
+	State                                      chip
 }
 
 type incomingListBody struct {
@@ -152,7 +152,7 @@ type documentBody struct {
 	State                                   chip
 	Steps                                   []stepView
 	Verdict                                 *verdictView
-	Live                                    bool // a delivery still moves: the table asks again by itself
+	Every                                   string // how often the recipients are asked for again, "" = all is final
 	Deliveries                              []deliveryRow
 	Facts                                   []fact
 	Events                                  []eventRow
@@ -244,8 +244,8 @@ type checkBody struct {
 }
 
 type agencyRow struct {
-	ID, Name, Place, Symbol, Mail string
-	Channel                       chip
+	ID, Name, Place, Symbol, Mail, Parent string
+	Channel                               chip
 }
 
 type agenciesBody struct {
