@@ -187,7 +187,7 @@ func writeAt(f *os.File, s string) error {
 
 func holderOf(f *os.File) string {
 	buf := make([]byte, 32)
-	n, _ := f.ReadAt(buf, 0) //nolint:errcheck // short files end in io.EOF; an unreadable one names nobody
+	n, _ := f.ReadAt(buf, 0) // short files end in io.EOF; an unreadable one names nobody
 	if pid, err := strconv.Atoi(strings.TrimSpace(string(buf[:n]))); err == nil {
 		return fmt.Sprintf("process %d", pid)
 	}

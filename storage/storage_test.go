@@ -38,7 +38,7 @@ func hold(dir string) error {
 		return err
 	}
 	fmt.Println("open")
-	_, _ = os.Stdin.Read(make([]byte, 1)) //nolint:errcheck // any end will do
+	_, _ = os.Stdin.Read(make([]byte, 1)) // any end will do
 	return s.Close(context.Background())
 }
 
@@ -142,7 +142,7 @@ func TestLock(t *testing.T) {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() //nolint:errcheck // it was killed
+	_ = cmd.Wait() // it was killed
 	open(t, storage.Config{Dir: dir})
 }
 

@@ -216,7 +216,7 @@ func (d *diff) fieldEntries(p *place, a, b Dict, c fieldContext) {
 				d.forbid(q, "form: locked field")
 			}
 		case c.kind == Name("Sig"):
-			d.signatureEntry(q, key, x, y, b, c)
+			d.signatureEntry(q, key, x, y, c)
 		default:
 			d.valueEntry(q, key, x, y, filled)
 		}
@@ -278,7 +278,7 @@ func (d *diff) closed(o, n Object) bool {
 
 // signatureEntry judges an entry of a signature field: all is fixed once it is signed; signing gives it a value,
 // an appearance and flags.
-func (d *diff) signatureEntry(p *place, key Name, o, n Object, field Dict, c fieldContext) {
+func (d *diff) signatureEntry(p *place, key Name, o, n Object, c fieldContext) {
 	if c.signed {
 		d.frozen(p, o, n, "form: signed field")
 		if o == nil || n == nil {
@@ -296,7 +296,7 @@ func (d *diff) signatureEntry(p *place, key Name, o, n Object, field Dict, c fie
 	}
 	switch key {
 	case "V":
-		d.newSignature(p, n, field)
+		d.newSignature(p, n)
 	case "AP", "AS", "MK", "DA", "DR", "H", "Type", "Subtype", "BS", "Border", "M":
 		d.permit(p, "signature: appearance")
 	case "F", "Ff":

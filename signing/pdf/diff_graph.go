@@ -44,7 +44,7 @@ func buildGraph(ctx context.Context, f *File) (*graph, error) {
 			if i%1024 == 0 && ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			g.versions[num] = append(g.versions[num], int32(rev)) //nolint:gosec // bounded by Limits.MaxRevisions
+			g.versions[num] = append(g.versions[num], int32(rev))
 			o, ok := entryObject(v, num)
 			if !ok {
 				continue // unreadable: whoever reaches it is told there
@@ -55,7 +55,7 @@ func buildGraph(ctx context.Context, f *File) (*graph, error) {
 			if isParent(o) {
 				g.parents[num] = true
 			}
-			g.collect(o, edge{from: num, rev: int32(rev)}, "", 0) //nolint:gosec // see above
+			g.collect(o, edge{from: num, rev: int32(rev)}, "", 0)
 			if g.edges > maxEdges {
 				return nil, tooLarge(-1, "too many references between objects")
 			}

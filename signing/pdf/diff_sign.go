@@ -36,7 +36,7 @@ func (d *diff) newSignatureField(p *place, b Dict, c fieldContext, depth int) {
 	}
 	stamp := false
 	if v := b["V"]; v != nil {
-		stamp = d.newSignature(p.at("V", v), v, b)
+		stamp = d.newSignature(p.at("V", v), v)
 	}
 	if !d.bound.forms() && !stamp && depth == 0 {
 		d.forbid(p, "signature: field added where no change is permitted")
@@ -97,7 +97,7 @@ func (d *diff) namesAt(v *View) map[string]bool {
 }
 
 // newSignature judges a signature made later; it tells whether it is a document time stamp.
-func (d *diff) newSignature(p *place, n Object, field Dict) (stamp bool) {
+func (d *diff) newSignature(p *place, n Object) (stamp bool) {
 	sig, ok := d.in(d.new, n).(Dict)
 	if !ok {
 		d.doubt(p, "signature: no signature dictionary")

@@ -32,8 +32,9 @@ func writeZip(ctx context.Context, w io.Writer, members []source) error {
 
 func writeMember(ctx context.Context, zw *zip.Writer, m source) error {
 	w, err := zw.CreateRaw(&zip.FileHeader{
-		Name: m.Name, Method: zip.Store, Flags: utf8Names, ModifiedDate: dosEpoch, CRC32: m.crc,
-		CompressedSize64: uint64(m.Size), UncompressedSize64: uint64(m.Size), //nolint:gosec // never negative
+		Name: m.Name, Method: zip.Store, Flags: utf8Names, CRC32: m.crc,
+		ModifiedDate:     dosEpoch, //nolint:staticcheck // CreateRaw writes this one and not Modified
+		CompressedSize64: uint64(m.Size), UncompressedSize64: uint64(m.Size),
 	})
 	if err != nil {
 		return err
@@ -146,7 +147,7 @@ func parseManifest(head []byte) (*Contents, error) {
 }
 
 func readMember(f *zip.File, limit int64) ([]byte, error) {
-	if f.Method != zip.Store || f.UncompressedSize64 != f.CompressedSize64 || f.UncompressedSize64 > uint64(limit) { //nolint:gosec // limit is not negative
+	if f.Method != zip.Store || f.UncompressedSize64 != f.CompressedSize64 || f.UncompressedSize64 > uint64(limit) {
 		return nil, fmt.Errorf("member %.300q has a size or method that no package has: %w", f.Name, ErrInvalid)
 	}
 	r, err := f.Open()

@@ -186,7 +186,7 @@ func writers(t *testing.T, b blob.Backend, n int, data func(i int) []byte) []err
 			<-start
 			ref, err := blob.PutBytes(t.Context(), b, data(i))
 			if err == nil && ref.Digest != blob.Sum(data(i)) {
-				err = fmt.Errorf("Put = %v", ref)
+				err = fmt.Errorf("another name came back: %v", ref)
 			}
 			errs[i] = err
 		})

@@ -54,11 +54,15 @@ func StartS3(t *testing.T) S3Server {
 	gone := make(chan error, 1)
 	go func() { gone <- cmd.Wait() }()
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) //nolint:errcheck // it may have ended by itself
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Logf("ending versitygw: %v", err) // it may have ended by itself
+		}
 		select {
 		case <-gone:
 		case <-time.After(5 * time.Second):
-			_ = cmd.Process.Kill() //nolint:errcheck // see above
+			if err := cmd.Process.Kill(); err != nil {
+				t.Logf("killing versitygw: %v", err)
+			}
 			<-gone
 		}
 		if t.Failed() && log.Len() > 0 {
@@ -119,7 +123,9 @@ func waitFor(t *testing.T, endpoint string, gone <-chan error) {
 		}
 		resp, err := http.DefaultClient.Do(req)
 		if err == nil {
-			_ = resp.Body.Close() //nolint:errcheck // any answer will do
+			if err := resp.Body.Close(); err != nil {
+				t.Log(err) // any answer will do
+			}
 			return
 		}
 		select {

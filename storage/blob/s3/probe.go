@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 
@@ -76,7 +77,7 @@ func (s *Store) tryCreateOnce(ctx context.Context) (bool, error) {
 	ref := blob.Ref{Digest: blob.Sum(data), Size: int64(len(data))}
 	key := s.folder() + probeOnce
 	allowed := 1
-	if _, err := s.statKey(ctx, key); err == nil {
+	if s.statKey(ctx, key) == nil {
 		allowed = 0
 	}
 	errs := make([]error, probeRacers)
@@ -100,7 +101,7 @@ func (s *Store) tryCreateOnce(ctx context.Context) (bool, error) {
 	if won > allowed {
 		return false, nil
 	}
-	_, err := s.statKey(ctx, key)
+	err := s.statKey(ctx, key)
 	return err == nil, err
 }
 
@@ -113,16 +114,17 @@ func (s *Store) tryChecksum(ctx context.Context) (bool, error) {
 		return false, nil // it took them, now or at an earlier start
 	}
 	r := minio.ToErrorResponse(err)
-	if r.StatusCode == 400 || strings.Contains(r.Code, "Digest") || strings.Contains(r.Code, "Checksum") {
+	if r.StatusCode == http.StatusBadRequest || strings.Contains(r.Code, "Digest") || strings.Contains(r.Code, "Checksum") {
 		return true, nil
 	}
 	return false, err
 }
 
-func (s *Store) statKey(ctx context.Context, key string) (minio.ObjectInfo, error) {
+func (s *Store) statKey(ctx context.Context, key string) error {
 	ctx, cancel := s.call(ctx, 0)
 	defer cancel()
-	return s.single.StatObject(ctx, s.cfg.Bucket, key, minio.StatObjectOptions{})
+	_, err := s.single.StatObject(ctx, s.cfg.Bucket, key, minio.StatObjectOptions{})
+	return err
 }
 
 // bucketSettings says whether the bucket has Object Lock and versions. A store
