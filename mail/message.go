@@ -144,7 +144,7 @@ func (s *Store) Snapshot(ctx context.Context, id MailboxID, claim bool) (*Snapsh
 			return err
 		}
 		if claim && m.RecentFrom < m.UIDNext {
-			return claimRecent(ctx, tx, id)
+			return claimRecent(ctx, tx, id, m.UIDNext)
 		}
 		return nil
 	}
@@ -603,3 +603,30 @@ func full(err error) error {
 
 // Logger is where the store writes; the servers around it share it.
 func (s *Store) Logger() *slog.Logger { return s.log }
+
+// RecentFrom returns the first UID that no session was told of before now, and,
+// with claim, notes that this one was told of all up to newest.
+func (s *Store) RecentFrom(ctx context.Context, id MailboxID, newest UID, claim bool) (from UID, err error) {
+	m, err := s.mailboxByID(ctx, id)
+	if err != nil || !claim || m.RecentFrom > newest {
+		if err != nil {
+			return 0, fmt.Errorf("reading what is recent: %w", err)
+		}
+		return m.RecentFrom, nil
+	}
+	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		m, err := mailboxByID(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		from = m.RecentFrom
+		if from > newest {
+			return nil
+		}
+		return claimRecent(ctx, tx, id, newest+1)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("claiming what is recent: %w", err)
+	}
+	return from, nil
+}

@@ -97,9 +97,9 @@ func touchMailbox(ctx context.Context, tx *sqldb.Tx, id MailboxID, modseq int64)
 	return one(tx.Exec(ctx, `UPDATE mail_mailbox SET modseq = $2 WHERE id = $1`, string(id), modseq))
 }
 
-// claimRecent notes that a session has been told of all messages up to uidnext.
-func claimRecent(ctx context.Context, tx *sqldb.Tx, id MailboxID) error {
-	return one(tx.Exec(ctx, `UPDATE mail_mailbox SET recent_from = uidnext WHERE id = $1`, string(id)))
+// claimRecent notes that a session has been told of all messages below next.
+func claimRecent(ctx context.Context, tx *sqldb.Tx, id MailboxID, next UID) error {
+	return one(tx.Exec(ctx, `UPDATE mail_mailbox SET recent_from = $2 WHERE id = $1`, string(id), int64(next)))
 }
 
 // deleteMailboxRows removes a mailbox with all that hangs on it and says how many bytes it held.

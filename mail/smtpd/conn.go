@@ -42,7 +42,8 @@ type conn struct {
 	leave     func()
 	closed    sync.Once
 
-	rw     net.Conn // what plain text is read from and written to: the socket, or TLS on it
+	rw     net.Conn   // what plain text is read from and written to: the socket, or TLS on it
+	rwMu   sync.Mutex // guards the change of rw against Close
 	secure atomic.Bool
 	doomed atomic.Bool
 	dirty  atomic.Bool // a bare CR, bare LF or NUL was seen
@@ -169,7 +170,7 @@ func (c *conn) startTLS(end int) {
 		c.doom()
 		return
 	}
-	c.rw = tls.Server(c.Conn, c.tlsConfig)
+	c.setRW(tls.Server(c.Conn, c.tlsConfig))
 	c.lastCR = false
 	if err := c.handshake(); err != nil {
 		c.doom()
@@ -288,7 +289,10 @@ func (c *conn) Close() error {
 	err := net.ErrClosed
 	c.closed.Do(func() {
 		c.leave()
-		err = c.Conn.Close()
+		c.rwMu.Lock()
+		rw := c.rw
+		c.rwMu.Unlock()
+		err = rw.Close() // TLS says goodbye first
 	})
 	return err
 }
@@ -310,4 +314,11 @@ func (c *conn) tlsState() *tls.ConnectionState {
 	}
 	st := t.ConnectionState()
 	return &st
+}
+
+// setRW changes what plain text goes through.
+func (c *conn) setRW(rw net.Conn) {
+	c.rwMu.Lock()
+	defer c.rwMu.Unlock()
+	c.rw = rw
 }
