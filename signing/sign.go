@@ -25,13 +25,16 @@ type Profile string
 
 // The profiles. B-LT and B-LTA are refused until the writer embeds revocation data.
 const (
-	ProfileAdobe  Profile = "adbe"        // adbe.pkcs7.detached, as Vietnamese government signatures are today
-	ProfileBB     Profile = "pades-b-b"   // ETSI EN 319 142-1 PAdES B-B
-	ProfileBT     Profile = "pades-b-t"   // B-B with a signature time stamp
-	ProfileBLT    Profile = "pades-b-lt"  // B-T with revocation data
-	ProfileBLTA   Profile = "pades-b-lta" // B-LT with a document time stamp
-	timestampRoom         = 6 << 10       // bytes reserved for a time-stamp token; a larger one costs a second try
-	maxSignTries          = 3
+	ProfileAdobe Profile = "adbe"        // adbe.pkcs7.detached, as Vietnamese government signatures are today
+	ProfileBB    Profile = "pades-b-b"   // ETSI EN 319 142-1 PAdES B-B
+	ProfileBT    Profile = "pades-b-t"   // B-B with a signature time stamp
+	ProfileBLT   Profile = "pades-b-lt"  // B-T with revocation data
+	ProfileBLTA  Profile = "pades-b-lta" // B-LT with a document time stamp
+)
+
+const (
+	timestampRoom = 6 << 10 // bytes reserved for a time-stamp token; a larger one costs a second try
+	maxSignTries  = 3
 )
 
 var (

@@ -90,8 +90,7 @@ func save(t *testing.T, name string, data []byte) string {
 	return file
 }
 
-// checkOutside has pdfsig, openssl and qpdf judge a file with n signatures that are all ours, or whose earlier
-// ones need not be valid (n < 0).
+// checkOutside has pdfsig, openssl and qpdf judge a file with n signatures, all ours.
 func checkOutside(t *testing.T, data []byte, n int) {
 	t.Helper()
 	file := save(t, "signed.pdf", data)
@@ -221,8 +220,12 @@ func signAndCheck(t *testing.T, data []byte, o signing.SignOptions) []byte {
 func TestThreeSigners(t *testing.T) {
 	k := testKeys(t)
 	for name, data := range inputs(t) {
+		if strings.HasSuffix(name, "-odd") || strings.HasSuffix(name, "-direct") {
+			continue // TestSignMatrix has these
+		}
 		for _, profile := range profiles() {
 			t.Run(name+"/"+string(profile), func(t *testing.T) {
+				t.Parallel()
 				leader, leaderRect, err := stamp.LeaderSignature(mark(color.NRGBA{R: 20, G: 40, B: 200}, 300, 120), 36)
 				if err != nil {
 					t.Fatal(err)
