@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -59,7 +60,7 @@ func (s *Store) Put(ctx context.Context, r io.Reader) (blob.Ref, error) {
 }
 
 // keep sends a blob of known name.
-func (s *Store) keep(ctx context.Context, ref blob.Ref, body io.Reader) (blob.Ref, error) {
+func (s *Store) keep(ctx context.Context, ref blob.Ref, body io.ReadSeeker) (blob.Ref, error) {
 	if !s.caps.CreateOnce {
 		// The store would overwrite: ask first. Two writers of one name write
 		// the same bytes, so losing this race does no harm.
@@ -67,21 +68,49 @@ func (s *Store) keep(ctx context.Context, ref blob.Ref, body io.Reader) (blob.Re
 			return ref, s.renew(ctx, ref)
 		}
 	}
-	err := s.send(ctx, s.key(ref.Digest), ref, body)
-	if exists(err) {
-		have, err := s.Stat(ctx, ref.Digest)
-		if err != nil {
-			return blob.Ref{}, err
+	for wait := firstWait; ; wait *= 4 {
+		err := s.send(ctx, s.key(ref.Digest), ref, body)
+		if err == nil {
+			return ref, nil
 		}
-		if have.Size != ref.Size {
+		there := exists(err)
+		if !there && (!lost(err) || ctx.Err() != nil) {
+			return blob.Ref{}, s.known(ref.Digest, err)
+		}
+		// A store that refuses with 412 may hang up before it has read the
+		// body, and then the answer is lost: look whether the blob is there.
+		have, statErr := s.Stat(ctx, ref.Digest)
+		switch {
+		case statErr == nil && have.Size == ref.Size:
+			return ref, s.renew(ctx, ref)
+		case statErr == nil:
 			return blob.Ref{}, fmt.Errorf("object of blob %s has %d bytes, want %d: %w", ref.Digest, have.Size, ref.Size, blob.ErrCorrupt)
+		case there:
+			return blob.Ref{}, statErr
+		case wait > lastWait || !errors.Is(statErr, blob.ErrNotFound):
+			return blob.Ref{}, s.known(ref.Digest, err)
 		}
-		return ref, s.renew(ctx, ref)
+		select {
+		case <-ctx.Done():
+			return blob.Ref{}, ctx.Err()
+		case <-time.After(wait):
+		}
+		if _, err := body.Seek(0, io.SeekStart); err != nil {
+			return blob.Ref{}, fmt.Errorf("sending blob again: %w", err)
+		}
 	}
-	if err != nil {
-		return blob.Ref{}, s.known(ref.Digest, err)
-	}
-	return ref, nil
+}
+
+// The waits between the attempts of sending a blob whose connection was lost.
+const (
+	firstWait = 100 * time.Millisecond
+	lastWait  = 2 * time.Second
+)
+
+// lost says whether the connection ended without an answer.
+func lost(err error) bool {
+	var answer minio.ErrorResponse
+	return !errors.As(err, &answer) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // renew gives a blob that was there already the retention of a new one.
