@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"vanthu/signing/pdf"
 )
 
 // corpusFolder is the shared corpus beside the repository.
@@ -108,5 +112,45 @@ func TestRealDocuments(t *testing.T) {
 		if r := judgeCorpus(t, path); r.Verdict != NoSignature || len(r.Reasons) > 0 {
 			t.Errorf("%s: %s %q", filepath.Base(path), r.Verdict, r.Reasons)
 		}
+	}
+}
+
+// Spoiled copies of the corpus: bytes replaced at random places by bytes that mean something in PDF. Nothing may panic,
+// hang, or fail in another way than with an *pdf.Error.
+func TestSpoiledCorpus(t *testing.T) {
+	const rounds = 3
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, c := range corpusFiles(t) {
+		data, err := os.ReadFile(filepath.Join(corpusFolder(t, "pdf-signatures"), c.name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range rounds {
+			spoilAndJudge(t, c, data, random)
+		}
+	}
+}
+
+func spoilAndJudge(t *testing.T, c corpusFile, data []byte, random *rand.Rand) {
+	t.Helper()
+	const meaning = "<>[]()/%0123456789 \nRobjendstream"
+	spoiled := bytes.Clone(data)
+	for range 1 + random.IntN(4) {
+		spoiled[random.IntN(len(spoiled))] = meaning[random.IntN(len(meaning))]
+	}
+	if random.IntN(8) == 0 {
+		spoiled = spoiled[:random.IntN(len(spoiled))]
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	report, err := VerifyPDF(ctx, bytes.NewReader(spoiled), int64(len(spoiled)), VerifyOptions{})
+	var e *pdf.Error
+	switch {
+	case ctx.Err() != nil:
+		t.Errorf("%s: too slow", c.name)
+	case err != nil && !errors.As(err, &e):
+		t.Errorf("%s: %v", c.name, err)
+	case err == nil && report.Verdict == TotalPassed:
+		t.Errorf("%s passes without any trust", c.name)
 	}
 }
