@@ -319,14 +319,14 @@ type SendJob struct {
 // others are queued, with the job that sends them, in the same transaction. A
 // missing Date, Message-ID or From is added (RFC 6409 §8). The envelope's
 // sender and every author in From must be addresses of the account. Errors as
-// Deliver, and ErrForbidden (another's address), ErrNoRoute, ErrInvalid.
+// Deliver, and ErrForbidden (another's address), ErrNoRoute, ErrBareLine, ErrInvalid.
 func (s *Store) Submit(ctx context.Context, from *Account, env Envelope, r io.Reader) error {
 	local, remote, err := s.split(ctx, env.To)
 	if err == nil && len(remote) > 0 && !s.relay {
 		err = &RecipientError{remote[0], ErrNoRoute}
 	}
 	if err == nil {
-		r, err = s.complete(ctx, from, &env, r)
+		r, err = s.complete(ctx, from, &env, NewLineReader(r))
 	}
 	if err != nil {
 		return fmt.Errorf("submitting: %w", err)

@@ -14,16 +14,13 @@ func reply(code, class, subject, detail int, text string) *smtp.SMTPError {
 	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{class, subject, detail}, Message: text}
 }
 
-// errBareLine refuses a message whose line ends could smuggle another one.
-var errBareLine = errors.New("bare CR, bare LF or NUL")
-
 // answers maps what can go wrong to what the client is told. The first that
 // matches counts.
 var answers = []struct {
 	err    error
 	answer *smtp.SMTPError
 }{
-	{errBareLine, reply(554, 5, 6, 0, "Message refused: it has a bare CR, a bare LF or a NUL (RFC 5321 section 2.3.8)")},
+	{mail.ErrBareLine, reply(554, 5, 6, 0, "Message refused: it has a bare CR, a bare LF or a NUL (RFC 5321 section 2.3.8)")},
 	{mail.ErrFull, reply(452, 4, 3, 1, "Server storage is full, nothing was kept, try again later")},
 	{mail.ErrTooLarge, reply(552, 5, 3, 4, "Message is larger than this server takes, nothing was kept")},
 	{mail.ErrNoRoute, reply(550, 5, 7, 1, "This server sends to its own domains only: no smarthost is configured")},

@@ -231,7 +231,7 @@ func (s *session) Data(r io.Reader) error {
 	env, account := s.env, s.account
 	s.mu.Unlock()
 	env.Trace = s.trace(&env, time.Now())
-	body := &lineGuard{r: r, conn: s.conn}
+	body := &lineGuard{r: mail.NewLineReader(r), conn: s.conn}
 	var err error
 	if s.submission {
 		if account == nil {
@@ -282,25 +282,21 @@ func (s *session) trace(env *mail.Envelope, now time.Time) string {
 	return b.String()
 }
 
-// lineGuard passes a message on and fails on a bare CR, a bare LF or a NUL in
-// it, or when the connection has seen one that the library took out.
+// lineGuard fails also when the connection has seen a bare CR, bare LF or NUL
+// that go-smtp took out of the message.
 type lineGuard struct {
-	r      io.Reader
-	conn   *conn
-	lastCR bool
+	r    *mail.LineReader
+	conn *conn
 }
 
 // Read implements io.Reader.
 func (g *lineGuard) Read(b []byte) (int, error) {
 	n, err := g.r.Read(b)
-	for _, x := range b[:n] {
-		if x == 0 || (x == '\n') != g.lastCR {
-			g.conn.dirty.Store(true)
-		}
-		g.lastCR = x == '\r'
+	if errors.Is(err, mail.ErrBareLine) {
+		g.conn.dirty.Store(true)
 	}
-	if g.conn.dirty.Load() || (errors.Is(err, io.EOF) && g.lastCR) {
-		return 0, errBareLine
+	if g.conn.dirty.Load() {
+		return 0, mail.ErrBareLine
 	}
 	return n, err
 }
