@@ -3,6 +3,7 @@ package blobtest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -36,7 +37,8 @@ func StartS3(t *testing.T) S3Server {
 		t.Skip(how)
 	}
 	dir := t.TempDir()
-	s := S3Server{AccessKey: "vanthu-test", SecretKey: "vanthu-test-secret", Root: filepath.Join(dir, "root"), Endpoint: freePort(t)}
+	s := S3Server{AccessKey: "vanthu-test", Root: filepath.Join(dir, "root"), Endpoint: freePort(t)}
+	s.SecretKey = s.AccessKey + "-secret" // of a server that lives as long as the test
 	versions := filepath.Join(dir, "versions")
 	for _, d := range []string{s.Root, versions} {
 		if err := os.Mkdir(d, 0o700); err != nil {
@@ -51,8 +53,13 @@ func StartS3(t *testing.T) S3Server {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	gone := make(chan error, 1)
-	go func() { gone <- cmd.Wait() }()
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		if err := cmd.Wait(); err != nil {
+			fmt.Fprintln(&log, err) // the program writes no more
+		}
+	}()
 	t.Cleanup(func() {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Logf("ending versitygw: %v", err) // it may have ended by itself
@@ -112,7 +119,7 @@ func freePort(t *testing.T) string {
 }
 
 // waitFor returns once the server answers.
-func waitFor(t *testing.T, endpoint string, gone <-chan error) {
+func waitFor(t *testing.T, endpoint string, gone <-chan struct{}) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -129,7 +136,7 @@ func waitFor(t *testing.T, endpoint string, gone <-chan error) {
 			return
 		}
 		select {
-		case err := <-gone:
+		case <-gone:
 			t.Fatalf("versitygw ended: %v", err)
 		case <-ctx.Done():
 			t.Fatalf("versitygw does not answer on %s: %v", endpoint, err)
