@@ -57,8 +57,11 @@ func (v *verifier) compare(it *item) error {
 
 // judgeStructure takes the oddities of the file that stand after the signed bytes.
 func (v *verifier) judgeStructure(it *item) {
+	from := it.field.Covered()
+	own := v.f.Revisions()[it.field.Revision].Start
 	for _, p := range v.f.Problems() {
-		if p.Offset < it.field.Covered() && p.Offset >= 0 && p.Code != pdf.ProblemBoundary {
+		unsafe := p.Offset < 0 || p.Offset >= from || p.Code == pdf.ProblemBoundary && p.Offset >= own
+		if !unsafe {
 			continue // it was signed as it is
 		}
 		switch p.Code {

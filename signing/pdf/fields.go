@@ -92,7 +92,9 @@ func (w *formWalk) kids(o Object, from inherited, depth int) error {
 	}
 	list, _ := o.(Array)
 	for _, k := range list {
-		if w.count++; w.count > w.v.f.lim.MaxFields {
+		w.count++
+		w.v.f.visited++
+		if w.count > w.v.f.lim.MaxFields || w.v.f.visited > 40*w.v.f.lim.MaxFields {
 			return tooLarge(-1, "too many form fields")
 		}
 		ref, indirect := k.(Ref)

@@ -72,6 +72,13 @@ func TestSignatureFound(t *testing.T) {
 	if sigs = signatures(t, signedFile{field: "<</FT/Tx/T(Leader)/V 6 0 R>>"}.build()); len(sigs) != 0 {
 		t.Errorf("a signature in a text field counts: %+v", sigs)
 	}
+	spaced := signedFile{}.build()
+	spaced = append(spaced, "\n\n\n"...)
+	spaced = bytes.Replace(spaced, fmt.Appendf(nil, "%-8d]", signatures(t, spaced)[0].ByteRange[3]),
+		fmt.Appendf(nil, "%-8d]", signatures(t, spaced)[0].ByteRange[3]+3), 1)
+	if sigs = signatures(t, spaced); sigs[0].Revision != 0 || len(sigs[0].Problems) > 0 {
+		t.Errorf("white space at the end is covered too: %+v", sigs[0].Problems)
+	}
 	empty := open(t, signedFile{field: "<</FT/Sig/T(Leader)>>"}.build())
 	if fields := empty.EmptyFields(); len(fields) != 1 || fields[0].Name != "Leader" {
 		t.Errorf("empty fields %+v", fields)

@@ -72,6 +72,9 @@ func (l *lexer) fill() int {
 		return eof
 	}
 	p, err := l.src.page(off / pageSize)
+	if err == nil && len(l.buf) > 0 {
+		err = l.src.spend(int64(len(l.buf)), off)
+	}
 	if err != nil {
 		l.err = err
 		return eof

@@ -68,7 +68,7 @@ type Limits struct {
 	MaxDepth     int   // nesting of arrays, dictionaries, page tree and field tree
 	MaxObjects   int   // cross-reference entries over all sections
 	MaxRevisions int   // cross-reference sections
-	MaxFields    int   // form fields
+	MaxFields    int   // form fields of one revision; 40 times as many over all
 	MaxPages     int   // pages
 	MaxToken     int   // bytes of one string, name or number
 }
@@ -155,7 +155,7 @@ type Revision struct {
 	XRefOffset int64 // offset of the newest cross-reference section of the revision
 	Start      int64 // first byte that the revision adds (0 for the first)
 	EOF        int64 // one past its %%EOF marker
-	End        int64 // EOF plus the end-of-line that follows the marker, if any
+	End        int64 // EOF plus the white space that follows the marker
 }
 
 // XRefKind is how a revision writes its cross-references.

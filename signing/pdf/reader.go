@@ -25,6 +25,7 @@ type File struct {
 	problems []Problem
 	noEnd    [2]int64 // no "endstream" starts in [0], [1]): spares searching twice
 	fields   map[int]*form
+	visited  int // form fields, over all views
 }
 
 // View is the document as of one revision. It shares objects with the other views; do not change them.
@@ -71,7 +72,7 @@ func newFile(ctx context.Context, r io.ReaderAt, size int64, lim Limits) (*File,
 		return nil, 0, tooLarge(-1, "the file is over the size limit")
 	}
 	f := &File{
-		src:      &source{r: r, size: size, stop: ctx.Err, pages: map[int64][]byte{}},
+		src:      &source{r: r, size: size, stop: ctx.Err, pages: map[int64][]byte{}, work: 8*size + 64<<20},
 		lim:      lim,
 		sections: map[int64]*section{},
 		cache:    map[cacheKey]cached{},

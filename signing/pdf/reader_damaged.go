@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"context"
+	"errors"
 	"io"
 )
 
@@ -77,8 +78,9 @@ func (f *File) guessTrailer(s *section) {
 	packed := map[uint32]xrefEntry{}
 	for ref := range v.Refs() {
 		o, err := v.Get(ref)
-		if err != nil {
-			continue
+		var e *Error
+		if errors.As(err, &e) && e.Kind != Damaged {
+			break // a limit was reached
 		}
 		switch o := o.(type) {
 		case Dict:

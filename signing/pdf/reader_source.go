@@ -17,6 +17,7 @@ type source struct {
 	size  int64
 	stop  func() error // context check, called once a page
 	pages map[int64][]byte
+	work  int64   // bytes that parsing and searching may still pass over
 	order []int64 // page numbers in the order they came, for eviction
 	next  int     // the next of order to replace
 }
@@ -43,6 +44,15 @@ func (s *source) page(n int64) ([]byte, error) {
 	}
 	s.pages[n] = p
 	return p, nil
+}
+
+// spend counts bytes that were passed over in one go. It keeps a file from being read again and again, as one can be
+// made to need whose objects all reach to its end.
+func (s *source) spend(n, off int64) error {
+	if s.work -= n; s.work < 0 {
+		return tooLarge(off, "the file needs too much reading")
+	}
+	return nil
 }
 
 // slice returns n bytes from off in memory of their own; off and n must lie within the file.
@@ -96,6 +106,9 @@ func (s *source) index(pat string, lo, hi int64) (int64, error) {
 			return lo + int64(i), nil
 		}
 		end := lo + int64(len(p))
+		if err := s.spend(int64(len(p)), lo); err != nil {
+			return -1, err
+		}
 		seam := max(lo, end-overlap)
 		across, err := s.slice(seam, min(hi, end+overlap)-seam)
 		if err != nil {

@@ -190,6 +190,10 @@ func TestTolerated(t *testing.T) {
 	if !hasProblem(f, ProblemTrailing) {
 		t.Error("bytes after the last revision are not reported")
 	}
+	f = open(t, bytes.Replace(data, []byte("\n4 1\n"), []byte("\n4 7\n"), 1)) // a count that promises too much
+	if o, err := f.Latest().Get(Ref{Num: 4}); o == nil || err != nil {
+		t.Errorf("%v, %v", o, err)
+	}
 	wrongLength := bytes.Replace(data, []byte("/Length 5"), []byte("/Length 7"), 1)
 	f = open(t, wrongLength)
 	o, err := f.Latest().Get(Ref{Num: 4})
@@ -346,6 +350,33 @@ func TestOpenDamaged(t *testing.T) {
 	}
 	if _, ref, err := f.Latest().Catalog(); err != nil || ref.Num != 1 || !hasProblem(f, ProblemRepaired) {
 		t.Errorf("catalog %v, %v, %v", ref, err, f.Problems())
+	}
+}
+
+// Objects that all reach to the end of the file must not be read to there each time.
+func TestReadingIsBounded(t *testing.T) {
+	data := []byte("%PDF-1.7\n" + strings.Repeat("1 0 obj (\n", 200_000))
+	start := time.Now()
+	f, err := OpenDamaged(context.Background(), bytes.NewReader(data), int64(len(data)), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := f.Latest().Catalog(); err == nil {
+		t.Error("a catalog is found")
+	}
+	var m strings.Builder
+	m.WriteString("%PDF-1.7\n")
+	for i := range 100_000 {
+		fmt.Fprintf(&m, "%d 0 obj (\n", i+1)
+	}
+	if f, err = OpenDamaged(context.Background(), strings.NewReader(m.String()), int64(m.Len()), Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Signatures(); err == nil {
+		t.Error("signatures are found")
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("took %v", took)
 	}
 }
 

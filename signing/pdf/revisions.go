@@ -21,12 +21,7 @@ func (f *File) findEnd(s *section) {
 		return
 	}
 	s.starts, s.eof = n, l.offset()
-	if l.peek() == '\r' {
-		l.take()
-	}
-	if l.peek() == '\n' {
-		l.take()
-	}
+	l.blank()
 	s.end = l.offset()
 }
 
@@ -122,7 +117,7 @@ func (f *File) Revisions() []Revision {
 	return out
 }
 
-// Closing gives the revision that ends at byte end (its end-of-line after %%EOF may be left out), or -1.
+// Closing gives the revision that ends at byte end (white space after %%EOF may be left out), or -1.
 func (f *File) Closing(end int64) int {
 	for i, r := range f.revs {
 		if end >= r.EOF && end <= r.End && r.sections[r.own-1].eof >= 0 {

@@ -38,7 +38,7 @@ type section struct {
 	hidden  []subsection // of the /XRefStm of a hybrid section
 	prev    int64        // -1 for none
 	eof     int64        // one past its %%EOF, -1 when it has none
-	end     int64        // eof and the end-of-line after it
+	end     int64        // eof and the white space after it
 	starts  int64        // the offset that its startxref names, -1 when it has none
 }
 
@@ -216,8 +216,13 @@ func (f *File) parseSubsection(l *lexer) (subsection, error) {
 	}
 	sub := subsection{first: uint32(first)}
 	for i := int64(0); i < count; i++ {
+		at := l.offset()
 		e, ok := parseEntry(l)
 		if !ok {
+			if l.seek(at); l.keyword("trailer") {
+				l.seek(at) // the count promised too much
+				break
+			}
 			return subsection{}, l.fail("malformed cross-reference entry")
 		}
 		if e.kind == entryOffset {
