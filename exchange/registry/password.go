@@ -114,9 +114,10 @@ type failures struct {
 // limiter counts failed logins in memory: a restart forgets them, which costs an
 // attacker more than it gives.
 type limiter struct {
-	mu   sync.Mutex
-	seen map[failureKey]failures
-	now  func() time.Time
+	mu     sync.Mutex
+	seen   map[failureKey]failures
+	pruned time.Time
+	now    func() time.Time
 }
 
 func newLimiter(now func() time.Time) *limiter {
@@ -149,7 +150,8 @@ func (l *limiter) failed(login, from string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	if len(l.seen) > maxFailureKeys {
+	if len(l.seen) > maxFailureKeys && now.Sub(l.pruned) >= time.Minute {
+		l.pruned = now
 		for k, f := range l.seen {
 			if now.Sub(f.since) >= failureWindow {
 				delete(l.seen, k)
