@@ -79,8 +79,8 @@ func judgeCorpus(t *testing.T, path string) *Report {
 	return report
 }
 
-// TestCorpus holds the verdicts to the labels: no REJECT file is intact, no ACCEPT file altered. README.md argues the
-// ACCEPT files that are unclear.
+// TestCorpus holds the verdicts to the labels: no REJECT file is intact, and README.md argues each
+// ACCEPT file that is not.
 func TestCorpus(t *testing.T) {
 	dir := corpusFolder(t, "pdf-signatures")
 	count, agree := map[string]int{}, map[string]int{}
@@ -97,7 +97,7 @@ func TestCorpus(t *testing.T) {
 		}
 	}
 	t.Logf("REJECT not intact %d of %d, ACCEPT intact %d of %d", agree["REJECT"], count["REJECT"], agree["ACCEPT"], count["ACCEPT"])
-	if agree["REJECT"] < 47 || agree["ACCEPT"] < 54 {
+	if agree["REJECT"] < 47 || agree["ACCEPT"] < 58 {
 		t.Error("fewer files agree with their labels than before")
 	}
 }
