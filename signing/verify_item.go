@@ -102,10 +102,13 @@ func (v *verifier) examine(field *pdf.Field) (*item, error) {
 		it.token = token
 		algorithms = append(algorithms, token.Hash)
 	case subFilterDetached, subFilterCAdES, subFilterSHA1:
-		sd, _, err := cms.ParsePadded(field.Contents, cms.DefaultLimits())
+		sd, used, err := cms.ParsePadded(field.Contents, cms.DefaultLimits())
 		if err != nil {
 			it.fault(Altered, pki.Reason{Code: pki.CodeMalformed, Sub: pki.FormatFailure, Detail: err.Error()})
 			return it, nil
+		}
+		if len(bytes.Trim(field.Contents[used:], "\x00")) > 0 {
+			it.reasons = append(it.reasons, pki.Reason{Code: codePadding})
 		}
 		it.signed = sd
 		for _, si := range sd.Signers {

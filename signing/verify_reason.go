@@ -17,6 +17,7 @@ const (
 	codeTrailing       pki.Code = "trailing-bytes"
 	codeAmbiguous      pki.Code = "ambiguous-structure"
 	codeSubFilter      pki.Code = "subfilter"
+	codePadding        pki.Code = "padding"
 	codeForbidden      pki.Code = "changes-forbidden"
 	codeChangesUnclear pki.Code = "changes-unclear"
 	codePermitted      pki.Code = "changes-permitted"
@@ -46,6 +47,7 @@ func sentences() []sentence {
 		{codeTrailing, "bytes were appended that belong to no version of the document", "có dữ liệu được thêm vào mà không thuộc phiên bản nào của tài liệu"},
 		{codeAmbiguous, "what was added after signing can be read in more than one way", "phần thêm sau khi ký có thể được đọc theo nhiều cách"},
 		{codeSubFilter, "the form of the signature is not supported", "dạng chữ ký không được hỗ trợ"},
+		{codePadding, "the unsigned room after the signature value is not empty", "phần trống không được ký sau giá trị chữ ký không rỗng"},
 		{codeForbidden, "the document was changed after signing in a way that is not permitted", "tài liệu đã bị thay đổi sau khi ký theo cách không được phép"},
 		{codeChangesUnclear, "it cannot be decided whether later changes are permitted", "không xác định được các thay đổi sau khi ký có được phép hay không"},
 		{codePermitted, "the document was extended after signing in a permitted way", "tài liệu được bổ sung sau khi ký theo cách được phép"},
