@@ -49,6 +49,9 @@ func initDataFolder(_ context.Context, dir string, cfg Config, now func() time.T
 	if err := cfg.Validate(); err != nil {
 		return unreadable(err)
 	}
+	if _, err := os.Stat(filepath.Join(dir, configName)); err == nil {
+		return fmt.Errorf("%s is a data folder already; nothing was changed", dir)
+	}
 	if err := storage.Init(dir); err != nil {
 		return fmt.Errorf("make the data folder %s: %w", dir, err)
 	}

@@ -6,9 +6,11 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -98,6 +100,7 @@ const (
 	actorKey contextKey = iota
 	requestIDKey
 	tokenKey
+	overKey
 )
 
 // actorOf returns who asks; only calls behind authenticate reach it.
@@ -112,12 +115,14 @@ func (a *api) outer(next http.Handler) http.Handler {
 		began := time.Now()
 		id := uuid.NewString()
 		r = r.WithContext(context.WithValue(r.Context(), requestIDKey, id))
-		r.Body = http.MaxBytesReader(w, r.Body, a.maxBody)
+		over := new(atomic.Bool)
+		r = r.WithContext(context.WithValue(r.Context(), overKey, over))
+		r.Body = &boundedBody{ReadCloser: http.MaxBytesReader(w, r.Body, a.maxBody), over: over}
 		header := w.Header()
 		header.Set("X-Request-Id", id)
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Cache-Control", "no-store")
-		recorder := &statusRecorder{ResponseWriter: w}
+		recorder := &statusRecorder{ResponseWriter: w, over: over}
 		defer func() {
 			if cause := recover(); cause != nil {
 				if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
@@ -135,13 +140,32 @@ func (a *api) outer(next http.Handler) http.Handler {
 	})
 }
 
-// statusRecorder remembers the status for the log.
+// boundedBody notes that a request was over the limit, however deep in a parser its error ends.
+type boundedBody struct {
+	io.ReadCloser
+	over *atomic.Bool
+}
+
+// Read implements io.Reader.
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		b.over.Store(true)
+	}
+	return n, err
+}
+
+// statusRecorder remembers the status for the log, and calls a request over the limit by its name.
 type statusRecorder struct {
 	http.ResponseWriter
 	status int
+	over   *atomic.Bool
 }
 
 func (s *statusRecorder) WriteHeader(status int) {
+	if status == http.StatusUnprocessableEntity && s.over.Load() {
+		status = http.StatusRequestEntityTooLarge
+	}
 	if s.status == 0 {
 		s.status = status
 	}

@@ -239,6 +239,7 @@ func TestProblems(t *testing.T) {
 		{"days the wrong way round", 422, "GET", "/api/v1/stats?from=2026-02-01&to=2026-01-01", content{}, "invalid"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			w := &world{t: t, server: w.server, token: w.token}
 			var vi, en map[string]any
 			response := w.call(c.status, c.method, c.path, nil, c.body, &vi)
 			if got := response.Header.Get("Content-Type"); got != "application/problem+json" {
@@ -267,16 +268,16 @@ func TestSameKeySameAnswer(t *testing.T) {
 	pdf := testPDF(t)
 	key := map[string]string{"Idempotency-Key": "k1"}
 	var first, second exchange.Document
-	w.call(http.StatusCreated, http.MethodPost, "/api/v1/documents", key, form(t, map[string]string{"type": "CV", "subject": "một"}, pdf), &first)
+	w.call(http.StatusCreated, http.MethodPost, "/api/v1/documents", key, form(t, map[string]string{"type": "CV", "subject": "một", "signer_name": "A"}, pdf), &first)
 
 	w.close()
 	w.open() // the answer outlives the process
 
-	response := w.call(http.StatusCreated, http.MethodPost, "/api/v1/documents", key, form(t, map[string]string{"type": "CV", "subject": "một"}, pdf), &second)
+	response := w.call(http.StatusCreated, http.MethodPost, "/api/v1/documents", key, form(t, map[string]string{"type": "CV", "subject": "một", "signer_name": "A"}, pdf), &second)
 	if first.ID != second.ID || response.Header.Get("Idempotent-Replayed") != "true" {
 		t.Fatalf("a repeat made %s, first was %s, replayed %q", second.ID, first.ID, response.Header.Get("Idempotent-Replayed"))
 	}
-	w.call(http.StatusUnprocessableEntity, http.MethodPost, "/api/v1/documents", key, form(t, map[string]string{"type": "CV", "subject": "hai"}, pdf), nil)
+	w.call(http.StatusUnprocessableEntity, http.MethodPost, "/api/v1/documents", key, form(t, map[string]string{"type": "CV", "subject": "hai", "signer_name": "A"}, pdf), nil)
 	var list struct{ Items []exchange.Document }
 	w.call(http.StatusOK, http.MethodGet, "/api/v1/documents", nil, content{}, &list)
 	if len(list.Items) != 1 {
@@ -288,7 +289,7 @@ func TestPages(t *testing.T) {
 	w := newWorld(t)
 	pdf := testPDF(t)
 	for i := range 5 {
-		w.call(http.StatusCreated, http.MethodPost, "/api/v1/documents", nil, form(t, map[string]string{"type": "CV", "subject": fmt.Sprint("số ", i)}, pdf), nil)
+		w.call(http.StatusCreated, http.MethodPost, "/api/v1/documents", nil, form(t, map[string]string{"type": "CV", "subject": fmt.Sprint("số ", i), "signer_name": "A"}, pdf), nil)
 	}
 	seen := make(map[exchange.DocumentID]bool)
 	path := "/api/v1/documents?limit=2"
@@ -312,7 +313,7 @@ func TestPages(t *testing.T) {
 func TestRanges(t *testing.T) {
 	w := newWorld(t)
 	var doc exchange.Document
-	w.call(http.StatusCreated, http.MethodPost, "/api/v1/documents", nil, form(t, map[string]string{"type": "CV", "subject": "a"}, testPDF(t)), &doc)
+	w.call(http.StatusCreated, http.MethodPost, "/api/v1/documents", nil, form(t, map[string]string{"type": "CV", "subject": "a", "signer_name": "A"}, testPDF(t)), &doc)
 	path := "/api/v1/documents/" + string(doc.ID) + "/pdf"
 	if whole := w.call(http.StatusOK, http.MethodGet, path, nil, content{}, nil); whole.ContentLength != doc.PDF.Size {
 		t.Errorf("length %d, want %d", whole.ContentLength, doc.PDF.Size)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -141,6 +142,9 @@ func localiseProblem(ctx huma.Context, _ string, v any) (any, error) {
 			if told.status == problem.Status {
 				kind = k
 			}
+		}
+		if over, ok := ctx.Context().Value(overKey).(*atomic.Bool); ok && over.Load() {
+			return (&Problem{Status: http.StatusRequestEntityTooLarge, kind: exchange.KindTooLarge, Instance: instance(ctx.Context())}).in(lang), nil
 		}
 		out := (&Problem{Status: problem.Status, kind: kind, Instance: instance(ctx.Context())}).in(lang)
 		out.Detail, out.Errors = problem.Detail, problem.Errors
