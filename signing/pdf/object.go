@@ -62,7 +62,7 @@ func (d Dict) Int(key Name) (int64, bool) { n, ok := d[key].(int64); return n, o
 // Limits bounds the work that one file may cause. The zero value of a field means the default of [DefaultLimits].
 type Limits struct {
 	MaxSize      int64 // bytes of the file
-	MaxStream    int64 // bytes that one stream may inflate to
+	MaxStream    int64 // bytes of one stream, as it stands and inflated
 	MaxInflated  int64 // bytes that all streams together may inflate to while the file is open
 	MaxMemory    int64 // estimated bytes of parsed objects, cross-reference entries and object streams held at once
 	MaxDepth     int   // nesting of arrays, dictionaries, page tree and field tree

@@ -72,12 +72,16 @@ func (f *File) endstream(off, end int64) (int64, error) {
 	return at, nil
 }
 
-// RawData gives the bytes of a stream as they stand in the file: encoded, and encrypted in an encrypted file.
+// RawData gives the bytes of a stream as they stand in the file: encoded, and encrypted in an encrypted file. One of
+// more than MaxStream bytes gives an error of kind TooLarge.
 func (v *View) RawData(s *Stream) ([]byte, error) { return v.f.raw(s) }
 
 func (f *File) raw(s *Stream) ([]byte, error) {
 	if s.Raw != nil {
 		return s.Raw, nil
+	}
+	if s.Length > f.lim.MaxStream {
+		return nil, tooLarge(s.Offset, "a stream is too long")
 	}
 	return f.src.slice(s.Offset, s.Length)
 }
