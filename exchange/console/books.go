@@ -20,7 +20,7 @@ func (v *visit) bookYear() int {
 func (v *visit) book(kind string, year int, columns []string, rows []registerRow) error {
 	title := v.say("register."+kind+".title", strconv.Itoa(year))
 	body := registerBody{Title: title, Years: v.yearOptions(year, false), Rows: rows,
-		Lead: v.say("register.lead", v.agencyName(v.actor.Agency), v.num(len(rows)))}
+		Lead: v.agencyName(v.actor.Agency) + ": " + v.count("register.lines", len(rows))}
 	for _, c := range columns {
 		body.Columns = append(body.Columns, v.say("book."+c))
 	}
@@ -103,7 +103,7 @@ func (s *server) rate(v *visit) error {
 		if v.lang == "en" && m.TextEN != "" {
 			text = m.TextEN
 		}
-		body.Causes = append(body.Causes, rateCause{Cause: text, Count: v.say("rate.of."+m.Of, v.num(m.Count)),
+		body.Causes = append(body.Causes, rateCause{Cause: text, Count: v.count("rate.of."+m.Of, m.Count),
 			Owner: v.owner(m.Owner), Next: v.sayOr("cause."+m.Cause, "")})
 	}
 	return v.show(http.StatusOK, "rate", v.say("nav.rate"), body)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -146,7 +148,7 @@ func (b *browser) login(name string) {
 	b.fill("#f-login", name)
 	b.fill("#f-password", testPassword)
 	b.press("main button")
-	b.wants("h1", "Công việc hôm nay")
+	b.do("the home page", chromedp.WaitVisible(chromedp.CSS("#main .queue")))
 }
 
 func (b *browser) logout() {
@@ -280,8 +282,9 @@ func (b *browser) until(path, selector, text string) {
 	b.t.Fatalf("%s of %s never said %q", selector, path, text)
 }
 
-// TestPagesOnAPhone opens every page at 390 pixels and on a desk: nothing may be wider than the window, nothing refused.
-func TestPagesOnAPhone(t *testing.T) {
+// TestPagesInEveryLook opens every page on a phone, on a desk, and dark in English: nothing may be wider than the
+// window, nothing refused by the policy.
+func TestPagesInEveryLook(t *testing.T) {
 	h := newHub(t)
 	h.fill(t)
 	pages := []string{"/", "/incoming", "/outgoing", "/sent", "/compose", "/registers/outgoing", "/registers/incoming", "/rate", "/check",
@@ -289,28 +292,78 @@ func TestPagesOnAPhone(t *testing.T) {
 	for _, d := range h.documents(t) {
 		pages = append(pages, "/documents/"+string(d.ID))
 	}
-	for _, width := range []int{390, 1366} {
-		b := newBrowser(t, h.server.URL, width, map[int]int{390: 844, 1366: 900}[width])
-		b.do("size of the window", chromedp.EmulateViewport(int64(width), map[int]int64{390: 844, 1366: 900}[width]))
+	for _, look := range []struct {
+		name                string
+		width, height       int
+		language, preferred string
+	}{{"phone", 390, 844, "vi", "light"}, {"desk", 1366, 900, "vi", "light"}, {"dark", 1366, 900, "en", "dark"}} {
+		b := newBrowser(t, h.server.URL, look.width, look.height)
+		b.tag = look.name
+		b.do("look", chromedp.EmulateViewport(int64(look.width), int64(look.height)), prefer(look.preferred))
 		b.login("mai")
+		b.open("/?lang=" + look.language)
 		for _, p := range pages {
 			b.open(p)
 			b.do("settling", chromedp.Sleep(150*time.Millisecond))
 			wide, err := chromedp.Run(b.ctx, chromedp.Evaluate[int]("document.documentElement.scrollWidth"))
 			check(t, err)
-			if wide > width {
-				t.Errorf("%s is %d pixels wide in a window of %d", p, wide, width)
+			if wide > look.width {
+				t.Errorf("%s is %d pixels wide in a window of %d", p, wide, look.width)
 			}
+			b.accessible(p)
 			b.picture("page" + strings.ReplaceAll(strings.Split(p, "-")[0], "/", "-"))
 		}
+		b.filters()
 		b.logout()
 		b.login("lan")
+		b.open("/?lang=" + look.language)
 		b.press("#main .queue")
 		b.press("a.subject")
 		b.seen()
 		b.picture("incoming-document")
 		b.calm()
 	}
+}
+
+// filters types into the search box of a list: htmx exchanges the rows and the address without a reload.
+func (b *browser) filters() {
+	b.t.Helper()
+	b.open("/outgoing")
+	b.fill("#f-q", "mua lu")
+	rows, err := chromedp.Run(b.ctx, chromedp.Poll[bool]("document.querySelectorAll('#list tbody tr').length === 1 && location.search.includes('mua')",
+		chromedp.WithPollingTimeout(15*time.Second)))
+	if err != nil || !rows {
+		address, _ := chromedp.Run(b.ctx, chromedp.Location())
+		b.t.Errorf("the filter never left one row: %v at %s: %s", err, address, b.text("#list"))
+	}
+	b.wants("#list", "thiệt hại do mưa lũ")
+}
+
+// accessible runs axe-core where VANTHU_AXE names its script (npm package axe-core, axe.min.js).
+func (b *browser) accessible(page string) {
+	b.t.Helper()
+	name := os.Getenv("VANTHU_AXE")
+	if name == "" {
+		return
+	}
+	script, err := os.ReadFile(name)
+	check(b.t, err)
+	b.do("loading axe", chromedp.Evaluate[chromedp.Void](string(script)+";void 0"))
+	found, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](`axe.run({runOnly:["wcag2a","wcag2aa","wcag21a","wcag21aa","wcag22aa"]}).then(r =>
+		r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.target.join(" ") + " " + n.html.slice(0, 120))))`, chromedp.EvalAwaitPromise))
+	check(b.t, err)
+	for _, f := range found {
+		b.t.Errorf("%s %s: %s", b.tag, page, f)
+	}
+}
+
+// prefer makes the page believe that its reader likes light or dark.
+func prefer(scheme string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+		return err
+	})
 }
 
 func (h *hub) documents(t *testing.T) []exchange.Document {

@@ -72,6 +72,14 @@ func (v *voice) say(key string, args ...string) string {
 	return s
 }
 
+// count says how many, with the singular of languages that have one: the key with ".one".
+func (v *voice) count(key string, n int) string {
+	if n == 1 {
+		key += ".one"
+	}
+	return v.say(key, v.num(n))
+}
+
 // sayOr says key, or other where the catalog does not know it: for codes that come from elsewhere.
 func (v *voice) sayOr(key, other string) string {
 	if s, ok := v.texts[key]; ok {
@@ -152,6 +160,7 @@ func (v *voice) functions(assets *assets) template.FuncMap {
 	return template.FuncMap{
 		"lang":      func() string { return v.lang },
 		"t":         v.text,
+		"count":     v.count,
 		"num":       v.num,
 		"date":      day,
 		"datetime":  moment,
