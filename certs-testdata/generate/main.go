@@ -152,7 +152,7 @@ func newKey(kind keyKind) (crypto.Signer, error) {
 	case rsa2048:
 		return rsa.GenerateKey(rand.Reader, 2048)
 	case rsa1024:
-		return rsa.GenerateKey(rand.Reader, 1024)
+		return rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // the weak key of the weak-key case
 	}
 	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 }
@@ -277,7 +277,7 @@ func (id identity) save(dir, name string) error {
 	if err := os.WriteFile(filepath.Join(dir, name+".key"), key, 0o600); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, name+".pem"), cert, 0o644)
+	return os.WriteFile(filepath.Join(dir, name+".pem"), cert, 0o600)
 }
 
 func writeCRL(path string, issuer identity, entries []x509.RevocationListEntry) error {
@@ -287,5 +287,5 @@ func writeCRL(path string, issuer identity, entries []x509.RevocationListEntry) 
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}), 0o644)
+	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}), 0o600)
 }

@@ -212,10 +212,8 @@ func (n *normaliser) element(in []byte, depth int) (out []byte, used int, change
 // octets, which count as taken. pieces joins the contents of octet strings.
 func (n *normaliser) contents(in []byte, indefinite, pieces bool, depth int) (out []byte, taken int, changed bool, err error) {
 	changed = indefinite || pieces
-	for {
-		if indefinite && len(in)-taken >= 2 && in[taken] == 0 && in[taken+1] == 0 {
-			break
-		}
+	ended := func() bool { return indefinite && len(in)-taken >= 2 && in[taken] == 0 && in[taken+1] == 0 }
+	for !ended() {
 		if taken == len(in) {
 			if indefinite {
 				return nil, 0, false, fmt.Errorf("%w: no end of contents", ErrMalformed)

@@ -383,13 +383,11 @@ func pssCertificate(t *testing.T, key *rsa.PrivateKey) *x509.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rest := c.Raw[len(c.Raw)-len(c.Signature)-20:]
 	in := reader(c.Raw)
 	outer, _ := in.want(tagSequence)
 	in = outer.body
 	in.next()
-	rest = in
-	made, err := x509.ParseCertificate(wrap(tagSequence, der, rest))
+	made, err := x509.ParseCertificate(wrap(tagSequence, der, in))
 	if err != nil {
 		t.Fatal(err)
 	}

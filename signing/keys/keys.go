@@ -56,23 +56,23 @@ func New(signer crypto.Signer, certs ...*x509.Certificate) (*Key, error) {
 	default:
 		return nil, fmt.Errorf("%w: public key of type %T", ErrUnsupported, public)
 	}
-	leaf := -1
-	for i, c := range certs {
+	var leaf *x509.Certificate
+	for _, c := range certs {
 		if c != nil && samePublic(c.PublicKey, public) {
-			leaf = i
+			leaf = c
 			break
 		}
 	}
-	if leaf < 0 {
+	if leaf == nil {
 		return nil, ErrNoCertificate
 	}
-	rest := make([]*x509.Certificate, 0, len(certs)-1)
-	for i, c := range certs {
-		if i != leaf && c != nil && !c.Equal(certs[leaf]) {
+	var rest []*x509.Certificate
+	for _, c := range certs {
+		if c != nil && !c.Equal(leaf) {
 			rest = append(rest, c)
 		}
 	}
-	return &Key{Signer: signer, Certificate: certs[leaf], Chain: order(certs[leaf], rest)}, nil
+	return &Key{Signer: signer, Certificate: leaf, Chain: order(leaf, rest)}, nil
 }
 
 // Certificates returns the leaf followed by its chain, in a slice of the caller's own.

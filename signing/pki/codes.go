@@ -48,13 +48,29 @@ const (
 	CodeTimestampFuture  Code = "timestamp-future"
 )
 
-// text returns the sentence for the code. The table is made on each call, so that no package state can be changed;
+// words is a code's sentence in both languages.
+type words struct {
+	code   Code
+	en, vi string
+}
+
+// text returns the sentence for the code. The tables are made on each call, so that no package state can be changed;
 // sentences are only wanted for people.
 func (c Code) text(lang string) string {
-	for _, t := range [...]struct {
-		code   Code
-		en, vi string
-	}{
+	for _, w := range append(signatureWords(), certificateWords()...) {
+		if w.code == c && lang == "vi" {
+			return w.vi
+		}
+		if w.code == c {
+			return w.en
+		}
+	}
+	return string(c)
+}
+
+// signatureWords are the sentences about signatures.
+func signatureWords() []words {
+	return []words{
 		{CodeMalformed, "the signature data cannot be read",
 			"không đọc được dữ liệu chữ ký"},
 		{CodeSigners, "the signature data must hold exactly one signer",
@@ -85,6 +101,12 @@ func (c Code) text(lang string) string {
 			"thuật toán băm quá yếu"},
 		{CodeWeakKey, "the key is too weak",
 			"khóa quá yếu"},
+	}
+}
+
+// certificateWords are the sentences about certificates, revocation and time stamps.
+func certificateWords() []words {
+	return []words{
 		{CodeNoChain, "no chain from the certificate to a trusted authority",
 			"không có đường dẫn từ chứng thư đến cơ quan chứng thực tin cậy"},
 		{CodeExpired, "the certificate had expired",
@@ -133,13 +155,5 @@ func (c Code) text(lang string) string {
 			"chữ ký của dấu thời gian không hợp lệ"},
 		{CodeTimestampFuture, "the time stamp is from the future",
 			"dấu thời gian ở tương lai"},
-	} {
-		if t.code == c && lang == "vi" {
-			return t.vi
-		}
-		if t.code == c {
-			return t.en
-		}
 	}
-	return string(c)
 }

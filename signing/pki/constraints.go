@@ -6,6 +6,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"strings"
@@ -270,38 +271,44 @@ func extension(c *x509.Certificate, oid string) []byte {
 	return nil
 }
 
-// checkPolicies is RFC 5280 §6.1 for policies, reduced to what a relying party without policy wishes needs: where an
-// authority requires explicit policies, some policy must hold from there down to the leaf. anyPolicy holds for every
-// policy; a mapping lets the subject's policy stand for the issuer's.
-func checkPolicies(path []*x509.Certificate) Reasons {
+// policySet is the policies that hold so far in a path.
+type policySet struct {
+	all   bool // every policy
+	named map[string]bool
+}
+
+// next is the set after one more certificate (RFC 5280 §6.1.3 d): anyPolicy holds for every policy; a mapping lets the
+// subject's policy stand for the issuer's.
+func (p policySet) next(c *x509.Certificate) policySet {
 	const anyPolicy = "2.5.29.32.0"
+	n := policySet{named: map[string]bool{}}
+	for _, oid := range c.PolicyIdentifiers {
+		switch name := oid.String(); {
+		case name == anyPolicy && p.all:
+			n.all = true
+		case name == anyPolicy:
+			maps.Copy(n.named, p.named)
+		case p.all || p.named[name]:
+			n.named[name] = true
+		}
+	}
+	for _, m := range c.PolicyMappings {
+		if n.all || n.named[m.IssuerDomainPolicy.String()] {
+			n.named[m.SubjectDomainPolicy.String()] = true
+		}
+	}
+	return n
+}
+
+// checkPolicies is RFC 5280 §6.1 for policies, reduced to what a relying party without policy wishes needs: where an
+// authority requires explicit policies, some policy must hold from the anchor down to the leaf.
+func checkPolicies(path []*x509.Certificate) Reasons {
 	required := -1 // certificates until an explicit policy is required; negative: not required
-	var valid map[string]bool
-	all := true // every policy is valid so far
+	valid := policySet{all: true}
 	for i := len(path) - 2; i >= 0; i-- {
 		c := path[i]
-		next := map[string]bool{}
-		nextAll := false
-		for _, p := range c.PolicyIdentifiers {
-			switch name := p.String(); {
-			case name == anyPolicy && all:
-				nextAll = true
-			case name == anyPolicy:
-				for v := range valid {
-					next[v] = true
-				}
-			case all || valid[name]:
-				next[name] = true
-			}
-		}
-		for _, m := range c.PolicyMappings {
-			if nextAll || next[m.IssuerDomainPolicy.String()] {
-				next[m.SubjectDomainPolicy.String()] = true
-			}
-		}
-		valid, all = next, nextAll
-		self := bytes.Equal(c.RawSubject, c.RawIssuer)
-		if required > 0 && !self {
+		valid = valid.next(c)
+		if required > 0 && !bytes.Equal(c.RawSubject, c.RawIssuer) {
 			required--
 		}
 		if (c.RequireExplicitPolicy > 0 || c.RequireExplicitPolicyZero) &&
@@ -309,7 +316,7 @@ func checkPolicies(path []*x509.Certificate) Reasons {
 			required = c.RequireExplicitPolicy
 		}
 	}
-	if required == 0 && !all && len(valid) == 0 {
+	if required == 0 && !valid.all && len(valid.named) == 0 {
 		return Reasons{{Code: CodePolicy, Sub: ChainConstraints}}
 	}
 	return nil

@@ -184,11 +184,11 @@ func TestClientChecksTheAnswer(t *testing.T) {
 				return
 			}
 			response, _ := encodeResponse(token, 0)
-			w.Write(response)
+			_, _ = w.Write(response)
 		}
 	}
 	raw := func(body []byte) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) { w.Write(body) }
+		return func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(body) }
 	}
 	granted, _ := encodeResponse([]byte{0x30, 0}, 0)
 	for name, c := range map[string]struct {
@@ -203,7 +203,7 @@ func TestClientChecksTheAnswer(t *testing.T) {
 		"broken token":   {raw(granted), ErrRefused},
 		"no response":    {raw([]byte("<html>")), ErrRefused},
 		"too large":      {raw(make([]byte, 300<<10)), ErrRefused},
-		"server error":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, ErrUnavailable},
+		"server error":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, ErrUnavailable},
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
 		}, ErrUnavailable},
@@ -286,7 +286,7 @@ func TestServerRefuses(t *testing.T) {
 		}
 		body := make([]byte, 4096)
 		n, _ := response.Body.Read(body)
-		response.Body.Close()
+		_ = response.Body.Close()
 		if response.Header.Get("Content-Type") != replyType {
 			t.Errorf("%s: %s", name, response.Header.Get("Content-Type"))
 		}
@@ -305,7 +305,7 @@ func TestServerRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		response.Body.Close()
+		_ = response.Body.Close()
 		if response.StatusCode != c.want {
 			t.Errorf("%s: %d", name, response.StatusCode)
 		}
@@ -314,7 +314,7 @@ func TestServerRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response.Body.Close()
+	_ = response.Body.Close()
 	if response.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("GET: %d", response.StatusCode)
 	}
@@ -606,7 +606,7 @@ ess_cert_id_alg = sha256
 		if err != nil {
 			t.Error(err)
 		}
-		w.Write(reply)
+		_, _ = w.Write(reply)
 	}))
 	defer server.Close()
 	client, err := NewHTTP(server.URL, HTTPOptions{})
@@ -640,6 +640,6 @@ func FuzzParseToken(f *testing.F) {
 			t.Fatalf("inconsistent: %+v", r)
 		}
 		parseRequest(data)
-		parseResponse(data)
+		_, _ = parseResponse(data)
 	})
 }
