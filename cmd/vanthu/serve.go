@@ -22,6 +22,9 @@ type initCmd struct {
 	Name   string `default:"Văn thư" help:"Tên máy chủ. | Name of the hub."`
 	Domain string `default:"vanthu.local" help:"Miền thư công vụ. | Mail domain."`
 	Admin  string `default:"quantri" help:"Tên đăng nhập quản trị. | Login of the administrator."`
+
+	Agency     string `default:"HUB" help:"Mã định danh cơ quan vận hành; quản trị quản lý cơ quan này và cấp dưới. | Code of the agency that runs the hub; its administrator manages it and those below."`
+	AgencyName string `name:"agency-name" help:"Tên cơ quan vận hành. | Its name."`
 }
 
 // Run makes a data folder with its configuration, an own certificate authority and one administrator, whose secret is
@@ -33,7 +36,7 @@ func (c initCmd) Run(a *app) error {
 		return err
 	}
 	secret := rand.Text()
-	if err := addAdministrator(a, c.Dir, cfg, c.Admin, secret); err != nil {
+	if err := c.addAdministrator(a, cfg, secret); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(a.stdout, `Đã tạo %s
@@ -66,14 +69,24 @@ func initDataFolder(_ context.Context, dir string, cfg Config, now func() time.T
 	return err
 }
 
-func addAdministrator(a *app, dir string, cfg Config, login, secret string) (err error) {
-	hub, err := openHub(a.ctx, hubOptions{dir: dir, config: cfg, log: a.log, now: time.Now})
+// addAdministrator adds the agency that runs the hub and its administrator.
+func (c initCmd) addAdministrator(a *app, cfg Config, secret string) (err error) {
+	hub, err := openHub(a.ctx, hubOptions{dir: c.Dir, config: cfg, log: a.log, now: time.Now})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, hub.Store.Close(a.ctx)) }()
-	_, err = hub.Registry.AddPerson(a.ctx, registry.System("init"), registry.Person{
-		Login: login, Name: "Quản trị hệ thống", Roles: []registry.Role{registry.RoleAdministrator},
+	name := c.AgencyName
+	if name == "" {
+		name = c.Name
+	}
+	by := registry.System("init")
+	agency := registry.Agency{ID: registry.AgencyID(c.Agency), Name: name, Channel: registry.ChannelLocal}
+	if err := hub.Registry.AddAgency(a.ctx, by, agency); err != nil {
+		return err
+	}
+	_, err = hub.Registry.AddPerson(a.ctx, by, registry.Person{
+		Login: c.Admin, Name: "Quản trị hệ thống", Agency: agency.ID, Roles: []registry.Role{registry.RoleAdministrator},
 	}, secret)
 	return err
 }
