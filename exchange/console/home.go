@@ -66,7 +66,8 @@ func (s *server) home(v *visit) error {
 
 func (v *visit) queue(k queueKind) (queue, error) {
 	q := queue{Label: v.say("queue." + k.key), Hint: v.say("queue." + k.key + ".hint")}
-	n, more := 0, false
+	var n int
+	var more bool
 	if k.state != "" {
 		page, err := v.srv.cfg.Service.Documents(v.ctx(), v.actor, exchange.ListFilter{State: k.state, Limit: countLimit})
 		if err != nil {
