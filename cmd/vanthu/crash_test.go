@@ -155,11 +155,10 @@ func (h *crashHub) load(ctx context.Context, t *testing.T, acks *acknowledged, r
 		}
 	}
 	var group sync.WaitGroup
-	for worker := range 3 {
+	for range 3 {
 		group.Go(func() {
-			for n := 0; ctx.Err() == nil; n++ {
+			for ctx.Err() == nil {
 				h.sendOne(ctx, clients, acks)
-				_ = worker
 			}
 		})
 	}
@@ -296,12 +295,21 @@ func TestKilledAtAnyMomentLosesNothing(t *testing.T) {
 		drafted: make(map[exchange.DocumentID]exchange.State), numbers: make(map[int]exchange.DocumentID), sent: make(map[exchange.DocumentID][]registry.AgencyID),
 		registered: make(map[exchange.IncomingID]int), finished: make(map[exchange.IncomingID]bool), mails: make(map[string]bool),
 	}
+	h.start(t)
+	for _, o := range h.province.offices() {
+		for _, member := range o.everyone() {
+			if _, err := h.client(t.Context(), *member, http.DefaultClient); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	h.kill(t)
 	for round := range crashes {
 		h.start(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		var working sync.WaitGroup
 		working.Go(func() { h.load(ctx, t, acks, round) })
-		time.Sleep(time.Duration(200+rand.IntN(1500)) * time.Millisecond)
+		time.Sleep(time.Duration(100+rand.IntN(4000)) * time.Millisecond)
 		h.kill(t)
 		cancel()
 		working.Wait()
