@@ -184,6 +184,92 @@ func (s *Service) recipients(ctx context.Context, from registry.AgencyID, to []r
 	return out, nil
 }
 
+// Retry sends again what was given up: the failed deliveries of a document go
+// back into their lanes. Clerk or administrator. It gives how many there were.
+func (s *Service) Retry(ctx context.Context, by registry.Actor, id DocumentID) (int, error) {
+	if err := allowed(by, ActRetry); err != nil {
+		return 0, err
+	}
+	now := s.clock()
+	var again []registry.AgencyID
+	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+		if _, err = s.ownDocument(ctx, tx, by, id); err != nil {
+			return err
+		}
+		if again, err = retryDeliveries(ctx, tx, id, now); err != nil || len(again) == 0 {
+			return err
+		}
+		names := make([]string, len(again))
+		for i, r := range again {
+			names[i] = string(r)
+			if err := s.jobs.Add(ctx, tx, jobDeliver, lane{r}, jobs.AddOptions{Lane: string(r)}); err != nil {
+				return err
+			}
+		}
+		f := s.facts(by)
+		f["recipients"], f["count"] = strings.Join(names, ","), strconv.Itoa(len(names))
+		return s.evidence(ctx, tx, "delivery.retried", string(id), now, by, f)
+	})
+	if err != nil {
+		return 0, storageError("sending again", err)
+	}
+	if len(again) == 0 {
+		return 0, fail(KindConflict, "Không có nơi nhận nào bị lỗi để gửi lại.", "There is no failed delivery to send again.")
+	}
+	return len(again), nil
+}
+
+// Resume puts a job into every lane where something waits. The queue keeps its
+// jobs over a restart; this brings back lanes whose job was given up meanwhile,
+// as after a day with a full disk. The hub calls it when it starts.
+func (s *Service) Resume(ctx context.Context) error {
+	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		for kind, find := range map[jobs.Kind]func(context.Context, *sqldb.Tx) ([]registry.AgencyID, error){
+			jobDeliver: selectWaitingLanes, jobReceipts: selectReceiptLanes, jobNotify: selectNotifyLanes,
+		} {
+			if kind == jobNotify && s.cfg.Mail == nil {
+				continue
+			}
+			list, err := find(ctx, tx)
+			if err != nil {
+				return err
+			}
+			for _, a := range list {
+				if err := s.jobs.Add(ctx, tx, kind, lane{a}, jobs.AddOptions{Lane: string(a)}); err != nil {
+					return err
+				}
+			}
+		}
+		ready, err := selectUnarchived(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, id := range ready {
+			if err := s.jobs.Add(ctx, tx, jobArchive, archiveArgs{id}, jobs.AddOptions{Lane: string(id)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return storageError("resuming lanes", err)
+}
+
+// laneTurn is how long a lane may work before it gives others their turn; the
+// queue would end a job that works for minutes and count it as failed.
+const laneTurn = 30 * time.Second
+
+type turn struct{ until time.Time }
+
+func newTurn() turn { return turn{time.Now().Add(laneTurn)} }
+
+// over gives the result that brings the job back at once when its time is up.
+func (t turn) over() error {
+	if time.Now().Before(t.until) {
+		return nil
+	}
+	return jobs.Snooze(0)
+}
+
 // Deliveries gives where an outgoing document of the actor's agency stands at
 // each recipient, by recipient code.
 func (s *Service) Deliveries(ctx context.Context, by registry.Actor, id DocumentID) (out []Delivery, err error) {
@@ -211,7 +297,7 @@ func (s *Service) runDeliveries(ctx context.Context, raw json.RawMessage) error 
 		return jobs.Cancel(fmt.Errorf("delivery lane: %w", err))
 	}
 	defer s.lanes.lock("deliver:" + string(to.Agency))()
-	for {
+	for turn := newTurn(); ; {
 		var batch []waiting
 		err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
 			batch, err = selectWaiting(ctx, tx, to.Agency, s.clock(), deliveryBatch)
@@ -228,6 +314,9 @@ func (s *Service) runDeliveries(ctx context.Context, raw json.RawMessage) error 
 		}
 		if len(batch) < deliveryBatch {
 			return nil
+		}
+		if err := turn.over(); err != nil {
+			return err
 		}
 	}
 }

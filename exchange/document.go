@@ -53,6 +53,7 @@ const (
 	ActSeal         Act = "seal"
 	ActSend         Act = "send"
 	ActCancelNumber Act = "cancel-number"
+	ActRetry        Act = "retry" // of failed deliveries
 
 	ActRegister Act = "register"
 	ActAssign   Act = "assign"
@@ -77,6 +78,8 @@ func RolesFor(a Act) []registry.Role {
 		return []registry.Role{leader}
 	case ActNumber, ActSeal, ActSend, ActCancelNumber, ActRegister, ActRefuse, ActRecall, ActAgreeRecall, ActDeclineRecall:
 		return []registry.Role{clerk}
+	case ActRetry:
+		return []registry.Role{clerk, registry.RoleAdministrator}
 	}
 	return nil
 }

@@ -101,6 +101,8 @@ func (e Event) template() (vi, en string) {
 		return "Phát hành {code} tới {count} nơi nhận: {recipients}", "Sent {code} to {count} recipients: {recipients}"
 	case "delivery.failed":
 		return "Không gửi được tới {recipient} sau {attempts} lần: {reason}", "Not delivered to {recipient} after {attempts} attempts: {reason}"
+	case "delivery.retried":
+		return "Gửi lại cho {count} nơi nhận: {recipients}", "Sent again to {count} recipients: {recipients}"
 	case "receipt.accepted":
 		return "{from_name}: {status}[, số đến {arrival_number}][ – {note}]", "{from_name}: {status}[, arrival number {arrival_number}][ – {note}]"
 	case "document.archived":

@@ -36,7 +36,7 @@ func (s *Service) runNotify(ctx context.Context, raw json.RawMessage) error {
 		return nil
 	}
 	defer s.lanes.lock("notify:" + string(to.Agency))()
-	for {
+	for turn := newTurn(); ; {
 		var batch []Incoming
 		err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
 			batch, err = selectUnnotified(ctx, tx, to.Agency, notifyBatch)
@@ -53,6 +53,9 @@ func (s *Service) runNotify(ctx context.Context, raw json.RawMessage) error {
 		}
 		if len(batch) < notifyBatch {
 			return nil
+		}
+		if err := turn.over(); err != nil {
+			return err
 		}
 	}
 }
@@ -121,7 +124,7 @@ func notification(in *Incoming, sender, from, to, domain string) []byte {
 	if len(subject) > 160 {
 		subject = append(subject[:159], '…')
 	}
-	words := strings.ReplaceAll(mime.BEncoding.Encode("utf-8", string(subject)), "?= =?", "?=\r\n =?")
+	words := "\r\n " + strings.ReplaceAll(mime.BEncoding.Encode("utf-8", string(subject)), "?= =?", "?=\r\n =?")
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\r\n", args...) }
 	line("Cơ quan nhận được một văn bản qua hệ thống vanthu.")

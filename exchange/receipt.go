@@ -184,7 +184,7 @@ func (s *Service) runReceipts(ctx context.Context, raw json.RawMessage) error {
 		return jobs.Cancel(fmt.Errorf("receipt lane: %w", err))
 	}
 	defer s.lanes.lock("receipts:" + string(to.Agency))()
-	for {
+	for turn := newTurn(); ; {
 		var batch []*Receipt
 		err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
 			batch, err = selectPendingReceipts(ctx, tx, to.Agency, s.clock(), receiptBatch)
@@ -214,6 +214,9 @@ func (s *Service) runReceipts(ctx context.Context, raw json.RawMessage) error {
 		}
 		if len(batch) < receiptBatch {
 			return nil
+		}
+		if err := turn.over(); err != nil {
+			return err
 		}
 	}
 }

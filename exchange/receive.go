@@ -160,6 +160,9 @@ func (s *Service) prepare(ctx context.Context, from registry.AgencyID, env Envel
 	if err != nil {
 		return nil, err
 	}
+	if to.Channel != registry.ChannelLocal {
+		return nil, failf(KindInvalid, "Cơ quan %q không nhận văn bản tại hệ thống này.", "The agency %q does not receive at this hub.", string(to.ID))
+	}
 	if _, err := s.party(ctx, from, now, "gửi", "sending"); err != nil {
 		return nil, err
 	}

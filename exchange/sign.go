@@ -242,6 +242,9 @@ func sealText() stamp.RectMM    { return stamp.RectMM{X: 86, Y: 214, W: 44, H: 2
 // appearance sets what the signature shows and gives where.
 func (s *Service) appearance(o *signing.SignOptions, in SignInput, d *Document, agency *registry.Agency, now time.Time) (r stamp.RectMM, err error) {
 	signer := o.Key.Certificate.Subject.CommonName
+	if in.Image != nil {
+		_, _, err = stamp.ImageSize(in.Image)
+	}
 	switch in.Step {
 	case StepInitial:
 		o.Appearance, r = &stamp.Appearance{Lines: []string{"Ký nháy: " + signer}}, initialRect()
@@ -251,13 +254,13 @@ func (s *Service) appearance(o *signing.SignOptions, in SignInput, d *Document, 
 	case StepApprove:
 		o.Appearance = &stamp.Appearance{Lines: []string{"Người ký: " + signer, "Thời gian ký: " + stamp.SigningTime(now)}, Align: stamp.AlignCenter}
 		r = approveText()
-		if in.Image != nil {
+		if in.Image != nil && err == nil {
 			o.Appearance, r, err = stamp.LeaderSignature(in.Image, 0)
 		}
 	case StepSeal:
 		o.Appearance = &stamp.Appearance{Lines: []string{"Cơ quan: " + agency.Name, "Thời gian ký: " + stamp.SigningTime(now)}}
 		r = sealText()
-		if in.Image != nil {
+		if in.Image != nil && err == nil {
 			o.Appearance, r, err = stamp.AgencySeal(in.Image, stamp.LeaderCell(), s.cfg.SealSize, s.cfg.SealSize)
 		}
 	}

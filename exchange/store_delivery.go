@@ -56,11 +56,7 @@ func selectDeliveries(ctx context.Context, tx *sqldb.Tx, id DocumentID) ([]Deliv
 }
 
 func selectRecipients(ctx context.Context, tx *sqldb.Tx, id DocumentID) ([]registry.AgencyID, error) {
-	return collect(ctx, tx, func(row scanner) (registry.AgencyID, error) {
-		var r registry.AgencyID
-		err := row.Scan(&r)
-		return r, err
-	}, `SELECT recipient FROM exchange_delivery WHERE document = $1 ORDER BY recipient`, string(id))
+	return collectAgencies(ctx, tx, `SELECT recipient FROM exchange_delivery WHERE document = $1 ORDER BY recipient`, string(id))
 }
 
 // selectWaiting gives the deliveries of a lane that are due, in order, with
@@ -175,4 +171,47 @@ func selectReceipts(ctx context.Context, tx *sqldb.Tx, column, value string, acc
 		q += ` AND accepted > 0`
 	}
 	return collect(ctx, tx, scanReceipt, q+` ORDER BY from_agency, step`, value)
+}
+
+// retryDeliveries puts the failed deliveries of a document back and gives their
+// recipients in code order.
+func retryDeliveries(ctx context.Context, tx *sqldb.Tx, id DocumentID, now time.Time) ([]registry.AgencyID, error) {
+	list, err := collectAgencies(ctx, tx, `SELECT recipient FROM exchange_delivery WHERE document = $1 AND transport = 'fail' ORDER BY recipient`, string(id))
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	_, err = tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'initial', attempts = 0, next = 0, updated = $2 WHERE document = $1 AND transport = 'fail'`,
+		string(id), sqldb.Micros(now))
+	return list, err
+}
+
+func collectAgencies(ctx context.Context, tx *sqldb.Tx, q string, args ...any) ([]registry.AgencyID, error) {
+	return collect(ctx, tx, func(row scanner) (registry.AgencyID, error) {
+		var a registry.AgencyID
+		err := row.Scan(&a)
+		return a, err
+	}, q, args...)
+}
+
+func selectWaitingLanes(ctx context.Context, tx *sqldb.Tx) ([]registry.AgencyID, error) {
+	return collectAgencies(ctx, tx, `SELECT DISTINCT recipient FROM exchange_delivery WHERE transport <> 'done' AND transport <> 'fail' ORDER BY recipient`)
+}
+
+func selectReceiptLanes(ctx context.Context, tx *sqldb.Tx) ([]registry.AgencyID, error) {
+	return collectAgencies(ctx, tx, `SELECT DISTINCT to_agency FROM exchange_receipt WHERE accepted = 0 ORDER BY to_agency`)
+}
+
+func selectNotifyLanes(ctx context.Context, tx *sqldb.Tx) ([]registry.AgencyID, error) {
+	return collectAgencies(ctx, tx, `SELECT DISTINCT agency FROM exchange_incoming WHERE notified = 0 ORDER BY agency`)
+}
+
+// selectUnarchived gives documents whose deliveries are all final and that have
+// no package.
+func selectUnarchived(ctx context.Context, tx *sqldb.Tx) ([]DocumentID, error) {
+	return collect(ctx, tx, func(row scanner) (DocumentID, error) {
+		var id DocumentID
+		err := row.Scan(&id)
+		return id, err
+	}, `SELECT d.id FROM exchange_document d WHERE d.state = 'sent' AND d.archived = 0
+		AND NOT EXISTS (SELECT 1 FROM exchange_delivery v WHERE v.document = d.id AND v.final = 0) ORDER BY d.id`)
 }

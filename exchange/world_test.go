@@ -173,15 +173,19 @@ const (
 // samplePDF makes a one-page A4 PDF with a classic cross-reference table; n
 // makes each one different.
 func samplePDF(n int) []byte {
+	content := fmt.Sprintf("BT /F1 12 Tf 72 700 Td (Document %d) Tj ET", n)
+	return onePage(fmt.Sprintf("<< /Length %d >>\nstream\n%s\nendstream", len(content), content))
+}
+
+func onePage(content string) []byte {
 	var b bytes.Buffer
 	var offsets []int
 	b.WriteString("%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
-	content := fmt.Sprintf("BT /F1 12 Tf 72 700 Td (Document %d) Tj ET", n)
 	for i, o := range []string{
 		"<< /Type /Catalog /Pages 2 0 R >>",
 		"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
 		"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
-		fmt.Sprintf("<< /Length %d >>\nstream\n%s\nendstream", len(content), content),
+		content,
 		"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
 	} {
 		offsets = append(offsets, b.Len())

@@ -33,6 +33,7 @@ CREATE TABLE exchange_document (
 CREATE INDEX exchange_document_list ON exchange_document (agency, id);
 CREATE INDEX exchange_document_state ON exchange_document (agency, state, id);
 CREATE INDEX exchange_document_issued ON exchange_document (issued, agency) WHERE number > 0;
+CREATE INDEX exchange_document_unarchived ON exchange_document (id) WHERE state = 'sent' AND archived = 0;
 CREATE UNIQUE INDEX exchange_document_number ON exchange_document (agency, year, number) WHERE number > 0;
 
 -- Every PDF a document has been: the draft, then one per signature.
