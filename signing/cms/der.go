@@ -288,11 +288,34 @@ func wrapSet(tag byte, members [][]byte) []byte {
 	return wrap(tag, sorted...)
 }
 
-// encodeOID encodes an object identifier; an invalid one gives nil.
+// encodeOID encodes an object identifier (X.690 §8.19); an invalid one gives nil.
 func encodeOID(oid asn1.ObjectIdentifier) []byte {
-	der, err := asn1.Marshal(oid)
-	if err != nil {
+	if len(oid) < 2 || oid[0] < 0 || oid[0] > 2 || oid[1] < 0 || oid[0] < 2 && oid[1] > 39 {
 		return nil
 	}
-	return der
+	body := appendBase128(make([]byte, 2, 2+3*len(oid)), 40*oid[0]+oid[1])
+	for _, arc := range oid[2:] {
+		if arc < 0 {
+			return nil
+		}
+		body = appendBase128(body, arc)
+	}
+	length := len(body) - 2
+	if length > 127 {
+		return nil
+	}
+	body[0], body[1] = tagOID, byte(length)
+	return body
+}
+
+// appendBase128 writes a number in groups of seven bits, all but the last marked.
+func appendBase128(out []byte, n int) []byte {
+	shift := 0
+	for n>>shift >= 128 {
+		shift += 7
+	}
+	for ; shift > 0; shift -= 7 {
+		out = append(out, byte(n>>shift)|0x80)
+	}
+	return append(out, byte(n&0x7f))
 }

@@ -2,6 +2,7 @@ package cms
 
 import (
 	"bytes"
+	"encoding/asn1"
 	"errors"
 	"testing"
 
@@ -183,6 +184,41 @@ func TestHeader(t *testing.T) {
 	}
 	if tag, size, length, ok := header([]byte{0x3f, 0x81, 0x01, 0x81, 0x80}); !ok || tag != 0x3f || size != 5 || length != 128 {
 		t.Errorf("high tag: %x %d %d %v", tag, size, length, ok)
+	}
+}
+
+// Adobe's archive of revocation data, ISO 32000-2 §12.8.3.3.2: [0] CRLs, [1] OCSP responses, [2] others.
+func TestRevocationArchive(t *testing.T) {
+	crl, ocsp := []byte{tagSequence, 0}, []byte{tagSequence, 2, tagNull, 0}
+	archive := wrap(tagSequence, wrap(tagContext0, wrap(tagSequence, crl, crl)), wrap(tagContext1, wrap(tagSequence, ocsp)))
+	for name, c := range map[string]struct {
+		value       []byte
+		crls, ocsps int
+	}{
+		"both":      {archive, 2, 1},
+		"OCSP only": {wrap(tagSequence, wrap(tagContext1, wrap(tagSequence, ocsp))), 0, 1},
+		"empty":     {wrap(tagSequence), 0, 0},
+		"malformed": {wrap(tagSequence, wrap(tagContext0, []byte{5, 0})), 0, 0},
+		"null":      {[]byte{5, 0}, 0, 0},
+	} {
+		r := SignRequest{Key: identity(t, certs.OfficialEC), SignedAttributes: []Attribute{{oidRevocationArchival(), [][]byte{c.value}}}}
+		crls, ocsps := parsed(t, sign(t, r)).Signers[0].RevocationInfo()
+		if len(crls) != c.crls || len(ocsps) != c.ocsps {
+			t.Errorf("%s: %d CRLs, %d OCSP responses", name, len(crls), len(ocsps))
+		}
+	}
+}
+
+func TestEncodeOID(t *testing.T) {
+	for _, oid := range []asn1.ObjectIdentifier{{1, 2}, {2, 999, 3}, {0, 4, 0, 2023, 1, 1}, {1, 2, 840, 113549, 1, 9, 16, 2, 47},
+		{2, 16, 840, 1, 101, 3, 4, 2, 1}, {1, 3, 6, 1, 4, 1, 1<<31 - 1}, {1}, {}, {3, 1}, {1, 40}} {
+		want, err := asn1.Marshal(oid)
+		if err != nil {
+			want = nil
+		}
+		if got := encodeOID(oid); !bytes.Equal(got, want) {
+			t.Errorf("%v: %x, want %x", oid, got, want)
+		}
 	}
 }
 

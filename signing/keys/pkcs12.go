@@ -12,8 +12,9 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 )
 
-// p12Iterations is the count of PBKDF2 rounds in files that we write: slow enough against guessing, about 50 ms.
-const p12Iterations = 200_000
+// p12Iterations is the count of PBKDF2 rounds in files that we write: slow enough against guessing; opening such a file
+// takes some 50 ms, so whoever signs often keeps the Key.
+const p12Iterations = 100_000
 
 // maxIterations bounds the key derivation rounds that a file may demand, about two seconds for each derivation.
 const maxIterations = 5_000_000
