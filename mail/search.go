@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
-	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
 
 	"vanthu/storage/blob"
 )
@@ -46,9 +48,8 @@ func (q *Query) within() UIDSet {
 // Search returns the UIDs of the messages that match, in order.
 func (s *Store) Search(ctx context.Context, id MailboxID, q *Query) ([]UID, error) {
 	var found []UID
-	fold := cases.Fold()
 	err := s.Messages(ctx, id, q.within(), true, func(m *Message) error {
-		c := candidate{store: s, msg: m, fold: &fold}
+		c := candidate{store: s, msg: m}
 		ok, err := c.matches(ctx, q)
 		if err == nil && ok {
 			found = append(found, m.UID)
@@ -63,7 +64,6 @@ func (s *Store) Search(ctx context.Context, id MailboxID, q *Query) ([]UID, erro
 type candidate struct {
 	store  *Store
 	msg    *Message
-	fold   *cases.Caser
 	loaded bool
 	header map[string][]string // folded values by lower-case name
 	text   []string            // folded texts of the body
@@ -73,7 +73,12 @@ func (c *candidate) matches(ctx context.Context, q *Query) (bool, error) {
 	if !c.matchesRow(q) {
 		return false, nil
 	}
-	if len(q.Header)+len(q.Body)+len(q.Text) > 0 {
+	for i := range q.Header {
+		if ok, err := c.matchesHeader(ctx, &q.Header[i]); err != nil || !ok {
+			return false, err
+		}
+	}
+	if len(q.Body)+len(q.Text) > 0 {
 		if err := c.load(ctx); err != nil {
 			return false, err
 		}
@@ -132,20 +137,36 @@ func inDays(t, since, before time.Time) bool {
 	return (since.IsZero() || day(t) >= day(since)) && (before.IsZero() || day(t) < day(before))
 }
 
-func (c *candidate) matchesText(q *Query) bool {
-	for _, h := range q.Header {
-		values, ok := c.header[strings.ToLower(h.Name)]
-		if !ok || !containsAny(values, c.fold.String(cleanText(h.Value))) {
-			return false
-		}
+// matchesHeader looks at what was parsed when the message was stored, and at
+// the message itself only for other fields.
+func (c *candidate) matchesHeader(ctx context.Context, h *HeaderQuery) (bool, error) {
+	name, needle := strings.ToLower(h.Name), foldText(h.Value)
+	if name == "subject" && needle != "" {
+		return strings.Contains(foldText(c.msg.Summary.Subject), needle), nil
 	}
+	content, err := c.store.Content(ctx, c.msg.Digest)
+	if err != nil {
+		return false, err
+	}
+	e := &content.Envelope
+	if list, ok := map[string][]EnvelopeAddress{"from": e.From, "to": e.To, "cc": e.Cc, "bcc": e.Bcc}[name]; ok && needle != "" {
+		return slices.ContainsFunc(list, func(a EnvelopeAddress) bool { return strings.Contains(foldText(a.String()), needle) }), nil
+	}
+	if err := c.load(ctx); err != nil {
+		return false, err
+	}
+	values, ok := c.header[name]
+	return ok && containsAny(values, needle), nil
+}
+
+func (c *candidate) matchesText(q *Query) bool {
 	for _, w := range q.Body {
-		if !containsAny(c.text, c.fold.String(cleanText(w))) {
+		if !containsAny(c.text, foldText(w)) {
 			return false
 		}
 	}
 	for _, w := range q.Text {
-		needle := c.fold.String(cleanText(w))
+		needle := foldText(w)
 		if containsAny(c.text, needle) {
 			continue
 		}
@@ -186,36 +207,53 @@ func (c *candidate) load(ctx context.Context) error {
 	}
 	root := content.Structure
 	add := func(name, value string) {
-		c.header[name] = append(c.header[name], c.fold.String(decodeWords(value)))
+		c.header[name] = append(c.header[name], foldText(decodeWords(value)))
 	}
 	headerFields([]byte(c.msg.Prefix), add)
 	headerFields(data[:min(root.BodyStart, maxHeaderBlock)], add)
 	root.walk(func(p *Part) {
 		if p != root && p.Envelope != nil || p.Type != "text" && p != root {
 			headerFields(data[p.HeaderStart:min(p.BodyStart, p.HeaderStart+maxHeaderBlock)], func(_, value string) {
-				c.text = append(c.text, c.fold.String(decodeWords(value)))
+				c.text = append(c.text, foldText(decodeWords(value)))
 			})
 		}
 		if p.Type == "text" {
 			raw := data[p.BodyStart:min(p.End, p.BodyStart+maxSearchedText)]
-			c.text = append(c.text, c.fold.String(oneLine(decodedText(p, raw))))
+			c.text = append(c.text, foldText(decodedText(p, raw)))
 		}
 	})
 	return nil
 }
 
-// oneLine brings text into the form of a search string: NFC, blanks for line ends.
-func oneLine(s string) string {
-	var b strings.Builder
-	for line := range strings.Lines(s) {
-		for len(line) > maxText { // cleanText takes bounded lines
-			b.WriteString(cleanText(line[:maxText]))
-			line = line[maxText:]
+// foldText brings text into the form that is compared: NFC, lower case, one
+// blank for a line end.
+func foldText(s string) string {
+	b := make([]byte, 0, len(s))
+	ascii := true
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			i++
+			switch {
+			case c >= 'A' && c <= 'Z':
+				c += 'a' - 'A'
+			case c == '\r' && i < len(s) && s[i] == '\n':
+				continue
+			case c < ' ':
+				c = ' '
+			}
+			b = append(b, c)
+			continue
 		}
-		b.WriteString(strings.TrimRight(cleanText(line), " "))
-		b.WriteByte(' ')
+		ascii = false
+		r, n := utf8.DecodeRuneInString(s[i:])
+		i += n
+		b = utf8.AppendRune(b, unicode.ToLower(r))
 	}
-	return b.String()
+	if !ascii && !norm.NFC.IsNormal(b) {
+		b = norm.NFC.Bytes(b)
+	}
+	return string(b)
 }
 
 // ReadText returns the first text of a message as plain UTF-8, at most limit

@@ -19,7 +19,9 @@ const (
 	maxLine          = 64 << 10 // bytes of one line; go-imap ends a command at 50 KiB
 	bufferedLiteral  = 4 << 10  // bytes of a literal that is no message, as go-imap takes
 	handshakeTimeout = 30 * time.Second
+	writeTimeout     = 2 * time.Minute // for what was gathered, 16 KiB or one message
 	idleBuffer       = 2 << 10
+	outBuffer        = 16 << 10 // answers are gathered up to here: the library flushes each line
 )
 
 // conn is what go-imap reads from and writes to. It stands between the library
@@ -64,6 +66,10 @@ type conn struct {
 	swallow bool  // the rest of the command is not for the library
 
 	asked atomic.Bool // the last thing written was a continuation request
+
+	outMu   sync.Mutex
+	out     []byte // written by the library, not sent yet
+	waiting bool   // for the client: what is written now goes out at once
 }
 
 // lineState says what the next line is.
@@ -92,8 +98,13 @@ func (c *conn) doom() { c.doomed.Store(true) }
 // mayLogin reports whether a password may travel on this connection.
 func (c *conn) mayLogin() bool { return c.secure.Load() || c.insecure }
 
-// Read implements net.Conn: one line, or what there is of a literal.
+// Read implements net.Conn: one line, or what there is of a literal. The
+// library reads when it has answered: what was gathered goes out before.
 func (c *conn) Read(b []byte) (int, error) {
+	if err := c.wait(true); err != nil {
+		return 0, err
+	}
+	defer c.wait(false) //nolint:errcheck // only the begin of waiting can fail
 	for {
 		if c.doomed.Load() {
 			return 0, io.EOF
@@ -280,15 +291,17 @@ func (c *conn) own(tag, verb string, end int) bool {
 
 // say writes an answer of our own; a failure shows at the next read.
 func (c *conn) say(s string) {
-	if err := c.Conn.SetWriteDeadline(time.Now().Add(handshakeTimeout)); err != nil {
+	c.outMu.Lock()
+	defer c.outMu.Unlock()
+	c.out = append(c.out, s...)
+	if c.flush() != nil {
 		c.doom()
-		return
 	}
-	if _, err := io.WriteString(c.rw, s); err != nil {
-		c.doom()
-	}
-	_ = c.Conn.SetWriteDeadline(time.Time{}) //nolint:errcheck // the next write sets its own
 }
+
+// SetWriteDeadline is this type's own business: the library's answers do not
+// go out when it writes them.
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
 // startTLS answers STARTTLS and does the handshake. Clear text behind the
 // command ends the connection: the client could not know the answer yet
@@ -311,17 +324,49 @@ func (c *conn) startTLS(tag string, end int) {
 	c.secure.Store(true)
 }
 
+// wait begins or ends the waiting for the client. While it lasts, IDLE writes
+// from another goroutine, and every line goes out at once.
+func (c *conn) wait(begin bool) error {
+	c.outMu.Lock()
+	defer c.outMu.Unlock()
+	c.waiting = begin
+	if !begin {
+		return nil
+	}
+	return c.flush()
+}
+
+// flush sends what was gathered; the caller holds outMu.
+func (c *conn) flush() error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	_, err := c.rw.Write(c.out)
+	c.out = c.out[:0]
+	if c.waiting {
+		c.out = nil // an idle connection keeps no buffer
+	}
+	return err
+}
+
 // Write implements net.Conn.
 func (c *conn) Write(b []byte) (int, error) {
 	c.asked.Store(bytes.HasPrefix(b, []byte("+ ")))
+	c.outMu.Lock()
+	defer c.outMu.Unlock()
 	switch c.command {
 	case "", "CAPABILITY", "LOGIN", "AUTHENTICATE":
-		if _, err := c.rw.Write(c.capabilities(b)); err != nil {
-			return 0, err
-		}
-		return len(b), nil
+		c.out = append(c.out, c.capabilities(b)...)
+	default:
+		c.out = append(c.out, b...)
 	}
-	return c.rw.Write(b)
+	if c.waiting || len(c.out) >= outBuffer {
+		return len(b), c.flush()
+	}
+	return len(b), nil
 }
 
 // capabilities rewrites a CAPABILITY list: ID is ours, and so is whether there
@@ -351,6 +396,10 @@ func (c *conn) Close() error {
 	err := net.ErrClosed
 	c.closed.Do(func() {
 		c.leave()
+		if c.outMu.TryLock() { // else a write is stuck, and closing ends it
+			_ = c.flush()
+			c.outMu.Unlock()
+		}
 		c.rwMu.Lock()
 		rw := c.rw
 		c.rwMu.Unlock()

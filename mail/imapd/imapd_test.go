@@ -197,12 +197,12 @@ func (d *dialog) run(cmd string) string {
 
 func (d *dialog) until(prefix string) string {
 	d.tb.Helper()
-	all := ""
+	var all strings.Builder
 	for {
 		line := d.line()
-		all += line
+		all.WriteString(line)
 		if line == "" || strings.HasPrefix(line, prefix) {
-			return all
+			return all.String()
 		}
 	}
 }

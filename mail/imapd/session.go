@@ -31,7 +31,8 @@ type session struct {
 	from   string          // the client's address
 	ctx    context.Context //nolint:containedctx // go-imap's methods have none
 	cancel context.CancelFunc
-	idle   sync.WaitGroup
+	idle   sync.Mutex // held by Idle as long as it runs, and by Close
+	closed bool       // guarded by idle
 	failed int
 
 	account *mail.Account
@@ -65,7 +66,9 @@ func (s *Server) newSession(c *imapserver.Conn) (imapserver.Session, *imapserver
 // Close implements imapserver.Session.
 func (s *session) Close() error {
 	s.cancel()
-	s.idle.Wait()
+	s.idle.Lock() // Idle may still run, or not have begun
+	defer s.idle.Unlock()
+	s.closed = true
 	s.drop()
 	s.server.sessions.Done()
 	return nil

@@ -229,8 +229,11 @@ func (s *session) tellNew(w *imapserver.UpdateWriter, last mail.UID) error {
 
 // Idle implements imapserver.Session.
 func (s *session) Idle(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
-	s.idle.Add(1)
-	defer s.idle.Done()
+	s.idle.Lock()
+	defer s.idle.Unlock()
+	if s.closed {
+		return nil
+	}
 	if s.view == nil {
 		select {
 		case <-stop:
