@@ -13,12 +13,13 @@ import (
 
 // judgeCRL reads what one CRL says about cert (RFC 5280 §6.3).
 func judgeCRL(der []byte, cert, issuer *x509.Certificate, o *RevocationOptions) Revocation {
-	crl, err := x509.ParseRevocationList(der)
-	if err != nil {
-		return unknown(CodeRevocationMalformed, "CRL")
-	}
-	if !bytes.Equal(crl.RawIssuer, cert.RawIssuer) {
+	name, ok := crlIssuer(der)
+	if ok && !bytes.Equal(name, cert.RawIssuer) {
 		return Revocation{Status: StatusUnknown}
+	}
+	crl, err := x509.ParseRevocationList(der)
+	if err != nil || !ok {
+		return unknown(CodeRevocationMalformed, "CRL")
 	}
 	signer, algorithm := crlSigner(crl, issuer, o)
 	if signer == nil {
@@ -53,6 +54,17 @@ func judgeCRL(der []byte, cert, issuer *x509.Certificate, o *RevocationOptions) 
 	}
 	result.ThisUpdate, result.NextUpdate, result.ProducedAt = crl.ThisUpdate.UTC(), crl.NextUpdate.UTC(), crl.ThisUpdate.UTC()
 	return result
+}
+
+// crlIssuer reads the issuer's name (DER) without the entries, of which a CRL may have very many.
+func crlIssuer(der []byte) ([]byte, bool) {
+	in := cryptobyte.String(der)
+	var list, tbs, name cryptobyte.String
+	if !in.ReadASN1(&list, cbasn1.SEQUENCE) || !list.ReadASN1(&tbs, cbasn1.SEQUENCE) || !tbs.SkipOptionalASN1(cbasn1.INTEGER) ||
+		!tbs.SkipASN1(cbasn1.SEQUENCE) || !tbs.ReadASN1Element(&name, cbasn1.SEQUENCE) {
+		return nil, false
+	}
+	return name, true
 }
 
 // crlSigner finds the certificate that signed the CRL: the issuer of the certificate, or another certificate of that
