@@ -34,7 +34,7 @@ func SignDetached(ctx context.Context, content io.Reader, key *keys.Key, o Detac
 		algorithm = crypto.SHA512
 	}
 	running := algorithm.New()
-	if _, err := io.Copy(running, &contextReader{ctx: ctx, from: content}); err != nil {
+	if _, err := io.Copy(running, stoppable{ctx, content}); err != nil {
 		return nil, fmt.Errorf("reading the content to sign: %w", err)
 	}
 	request := cms.SignRequest{Key: key, Hash: algorithm, Digest: running.Sum(nil)}
@@ -49,18 +49,4 @@ func SignDetached(ctx context.Context, content io.Reader, key *keys.Key, o Detac
 		return nil, fmt.Errorf("signing: %w", err)
 	}
 	return der, nil
-}
-
-// contextReader ends a long read with its context.
-type contextReader struct {
-	ctx  context.Context
-	from io.Reader
-}
-
-// Read implements io.Reader.
-func (r *contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.from.Read(p)
 }
