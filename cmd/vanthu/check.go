@@ -85,7 +85,7 @@ func (c checkCmd) all(a *app, hub *Hub) (problems int, err error) {
 			}
 			yield("cannot be checked: " + err.Error())
 		}
-		bars.step(1)
+		bars.step()
 	}
 	bars.done()
 	return problems, printing

@@ -62,7 +62,7 @@ func (r *demoRun) trail() error {
 func (r *demoRun) settle(ctx context.Context) error {
 	r.province = plannedProvince(r.hub.config.Domain)
 	bars := newProgress(r.app.stderr, 3*len(r.province.offices()), "province")
-	if err := r.province.settle(ctx, r.hub, func() { bars.step(1) }); err != nil {
+	if err := r.province.settle(ctx, r.hub, bars.step); err != nil {
 		return err
 	}
 	bars.done()
@@ -219,65 +219,85 @@ func (r *demoRun) arrive(ctx context.Context) error {
 	return r.say("arrived", fmt.Sprintf("01 đã đến: %d/%d, chữ ký đã kiểm tra khi đến", len(list), len(r.province.receivers)), list)
 }
 
-// work lets each receiver register, assign, work on and finish the document; each status travels back.
-func (r *demoRun) work(ctx context.Context) error {
+// receiverDesk is one receiving agency at work on the document.
+type receiverDesk struct {
+	office                 *office
+	clerk, leader, officer *apiClient
+	incoming               exchange.IncomingID
+}
+
+// openDesks logs the receivers in and finds the document in each register of arrivals: once, with a good verdict.
+func (r *demoRun) openDesks(ctx context.Context) ([]receiverDesk, error) {
 	client := httpClient()
-	inbox := make([]exchange.IncomingID, len(r.province.receivers))
-	clients := make([][3]*apiClient, len(r.province.receivers)) // clerk, leader, officer
-	for i, o := range r.province.receivers {
-		for j, member := range []person{o.clerk, o.leader, o.officer} {
+	desks := make([]receiverDesk, len(r.province.receivers))
+	for i := range desks {
+		o := &r.province.receivers[i]
+		desk := receiverDesk{office: o}
+		for _, seat := range []struct {
+			who  person
+			into **apiClient
+		}{{o.clerk, &desk.clerk}, {o.leader, &desk.leader}, {o.officer, &desk.officer}} {
 			var err error
-			if clients[i][j], err = login(ctx, r.hub.baseURL(), client, member.Login, member.password); err != nil {
-				return err
+			if *seat.into, err = login(ctx, r.hub.baseURL(), client, seat.who.Login, seat.who.password); err != nil {
+				return nil, err
 			}
 		}
-		found, err := clients[i][0].incoming(ctx, "&status=01")
+		found, err := desk.clerk.incoming(ctx, "&status=01")
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(found) != 1 {
-			return fmt.Errorf("%s: the incoming document is there %d times", o.agency.ID, len(found))
+			return nil, fmt.Errorf("%s: the incoming document is there %d times", o.agency.ID, len(found))
 		}
 		var in exchange.Incoming
-		if err := clients[i][0].get(ctx, "/incoming/"+string(found[0].ID), &in); err != nil {
-			return err
+		if err := desk.clerk.get(ctx, "/incoming/"+string(found[0].ID), &in); err != nil {
+			return nil, err
 		}
 		if in.Report == nil || in.Report.Verdict != signing.TotalPassed {
-			return fmt.Errorf("%s: the incoming document has no good verdict", o.agency.ID)
+			return nil, fmt.Errorf("%s: the incoming document has no good verdict", o.agency.ID)
 		}
-		inbox[i] = found[0].ID
+		desk.incoming = in.ID
+		desks[i] = desk
+	}
+	return desks, nil
+}
+
+// work lets each receiver register, assign, work on and finish the document; each status travels back.
+func (r *demoRun) work(ctx context.Context) error {
+	desks, err := r.openDesks(ctx)
+	if err != nil {
+		return err
 	}
 	for _, act := range []struct {
 		name, text string
-		who        int
 		status     exchange.Status
+		who        func(receiverDesk) *apiClient
+		body       func(receiverDesk) any
 	}{
-		{"register", "03 đã tiếp nhận, vào sổ", 0, exchange.StatusRegistered},
-		{"assign", "04 đã phân công", 1, exchange.StatusAssigned},
-		{"process", "05 đang xử lý", 2, exchange.StatusProcessing},
-		{"finish", "06 hoàn thành", 2, exchange.StatusFinished},
+		{"register", "03 đã tiếp nhận, vào sổ", exchange.StatusRegistered, func(d receiverDesk) *apiClient { return d.clerk }, nil},
+		{"assign", "04 đã phân công", exchange.StatusAssigned, func(d receiverDesk) *apiClient { return d.leader }, func(d receiverDesk) any {
+			return map[string]string{"person": string(d.office.officer.ID), "note": "Chuyển xử lý theo thẩm quyền"}
+		}},
+		{"process", "05 đang xử lý", exchange.StatusProcessing, func(d receiverDesk) *apiClient { return d.officer }, nil},
+		{"finish", "06 hoàn thành", exchange.StatusFinished, func(d receiverDesk) *apiClient { return d.officer }, nil},
 	} {
 		var numbers []string
-		for i, o := range r.province.receivers {
+		for _, desk := range desks {
 			var body any
-			if act.name == "assign" {
-				body = map[string]string{"person": string(o.officer.ID), "note": "Chuyển xử lý theo thẩm quyền"}
+			if act.body != nil {
+				body = act.body(desk)
 			}
-			in, err := clients[i][act.who].act(ctx, inbox[i], act.name, body)
+			in, err := act.who(desk).act(ctx, desk.incoming, act.name, body)
 			if err != nil {
 				return err
 			}
-			numbers = append(numbers, fmt.Sprintf("%s: số đến %d", o.agency.ID, in.ArrivalNumber))
+			numbers = append(numbers, fmt.Sprintf("%s: số đến %d", desk.office.agency.ID, in.ArrivalNumber))
 		}
 		list, err := r.waitStatus(ctx, act.status)
 		if err != nil {
 			return err
 		}
-		text := act.text + " tại mọi nơi nhận, trạng thái đã về nơi gửi"
-		if act.name == "register" {
-			text += " (" + strings.Join(numbers, ", ") + ")"
-		}
-		if err := r.say(act.name, text, list); err != nil {
+		if err := r.say(act.name, act.text+", đã báo về nơi gửi ("+strings.Join(numbers, ", ")+")", list); err != nil {
 			return err
 		}
 	}

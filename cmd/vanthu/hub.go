@@ -129,11 +129,15 @@ func (h *Hub) loadTrust() error {
 		return err
 	}
 	own := h.identity.authority.Certificate()
+	ownCRL, err := h.identity.authority.CRL()
+	if err != nil {
+		return fmt.Errorf("sign the list of revoked certificates: %w", err)
+	}
 	h.trust = &pki.Trust{
 		Roots:          append([]*x509.Certificate{own}, signers.Roots...),
 		TimestampRoots: append([]*x509.Certificate{own}, clocks.Roots...),
 		Intermediates:  append(signers.Intermediates, clocks.Intermediates...),
-		CRLs:           append(signers.CRLs, clocks.CRLs...),
+		CRLs:           append(append([][]byte{ownCRL}, signers.CRLs...), clocks.CRLs...),
 	}
 	return nil
 }

@@ -317,7 +317,7 @@ func (r *loadRun) finish(id exchange.DocumentID) {
 	doc.left--
 	if doc.left == 0 {
 		doc.finished = time.Since(doc.began)
-		r.bars.step(1)
+		r.bars.step()
 		r.done.Add(1)
 	}
 }

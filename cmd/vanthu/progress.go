@@ -27,10 +27,10 @@ func newProgress(stderr io.Writer, total int, what string) *progress {
 	)}
 }
 
-// step moves the bar on by n. The bar's own write errors are of no use to anybody: the task goes on.
-func (p *progress) step(n int) {
+// step moves the bar on by one. The bar's own write errors are of no use to anybody: the task goes on.
+func (p *progress) step() {
 	if p.bar != nil {
-		_ = p.bar.Add(n)
+		_ = p.bar.Add(1)
 	}
 }
 

@@ -39,7 +39,7 @@ func (c verifyCmd) Run(a *app) error {
 	bars := newProgress(a.stderr, len(c.Files), "verify")
 	for _, name := range c.Files {
 		code, err := c.one(a, name, options)
-		bars.step(1)
+		bars.step()
 		if err != nil {
 			return err
 		}

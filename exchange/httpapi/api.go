@@ -85,7 +85,7 @@ func (a *api) routes(mux *http.ServeMux) huma.API {
 	config.Transformers = []huma.Transformer{localiseProblem}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
 	described := humago.New(mux, config)
-	described.UseMiddleware(a.authenticate(described))
+	described.UseMiddleware(a.authenticate)
 	a.describeSessions(described)
 	a.describeRegistry(described)
 	a.describeDocuments(described)

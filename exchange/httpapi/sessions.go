@@ -27,25 +27,23 @@ func bearer(header string) string {
 }
 
 // authenticate puts the actor of the token into the context of every call that needs one.
-func (a *api) authenticate(described huma.API) func(huma.Context, func(huma.Context)) {
-	return func(ctx huma.Context, next func(huma.Context)) {
-		if len(ctx.Operation().Security) == 0 {
-			next(ctx)
-			return
-		}
-		token := bearer(ctx.Header("Authorization"))
-		actor, err := a.registry.Authenticate(ctx.Context(), token)
-		if err != nil {
-			problem := problemOf(a.log, ctx.Context(), err)
-			r, w := humago.Unwrap(ctx)
-			if problem.Status == http.StatusUnauthorized {
-				w.Header().Set("WWW-Authenticate", `Bearer realm="vanthu"`)
-			}
-			writeProblem(w, r, problem)
-			return
-		}
-		next(huma.WithValue(huma.WithValue(ctx, actorKey, actor), tokenKey, token))
+func (a *api) authenticate(ctx huma.Context, next func(huma.Context)) {
+	if len(ctx.Operation().Security) == 0 {
+		next(ctx)
+		return
 	}
+	token := bearer(ctx.Header("Authorization"))
+	actor, err := a.registry.Authenticate(ctx.Context(), token)
+	if err != nil {
+		problem := problemOf(a.log, ctx.Context(), err)
+		r, w := humago.Unwrap(ctx)
+		if problem.Status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="vanthu"`)
+		}
+		writeProblem(w, r, problem)
+		return
+	}
+	next(huma.WithValue(huma.WithValue(ctx, actorKey, actor), tokenKey, token))
 }
 
 // told turns an error of the exchange into the answer of a call.
