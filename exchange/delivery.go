@@ -431,5 +431,5 @@ func failureText(err error) string {
 	if errors.Is(err, blob.ErrCorrupt) {
 		return "Tệp lưu trữ bị hỏng."
 	}
-	return "Lỗi nội bộ, đã thử lại nhiều lần."
+	return "Lỗi nội bộ, xem nhật ký của hệ thống."
 }

@@ -132,24 +132,20 @@ func limits(login, from string) map[failureKey]int {
 	}
 }
 
-// wait tells how long until another try is allowed, 0 = now.
-func (l *limiter) wait(login, from string) time.Duration {
+// try counts an attempt before it is made, so that many at once do not slip
+// through together; it gives how long to wait when there were too many.
+func (l *limiter) try(login, from string) (wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	var longest time.Duration
 	for k, limit := range limits(login, from) {
 		if f := l.seen[k]; f.count >= limit {
-			longest = max(longest, f.since.Add(failureWindow).Sub(now))
+			wait = max(wait, f.since.Add(failureWindow).Sub(now))
 		}
 	}
-	return longest
-}
-
-func (l *limiter) failed(login, from string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.now()
+	if wait > 0 {
+		return wait
+	}
 	if len(l.seen) > maxFailureKeys && now.Sub(l.pruned) >= time.Minute {
 		l.pruned = now
 		for k, f := range l.seen {
@@ -169,10 +165,18 @@ func (l *limiter) failed(login, from string) {
 		f.count++
 		l.seen[k] = f
 	}
+	return 0
 }
 
+// succeeded takes the attempt back and forgives the pair its failures.
 func (l *limiter) succeeded(login, from string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.seen, failureKey{login, from})
+	for _, k := range []failureKey{{"", from}, {login, ""}} {
+		if f, ok := l.seen[k]; ok {
+			f.count--
+			l.seen[k] = f
+		}
+	}
 }

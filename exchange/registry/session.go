@@ -56,7 +56,7 @@ func (r *Registry) Login(ctx context.Context, login, password, from string) (tok
 	if len(login) > 256 || len(password) > 4*maxPassword {
 		return "", Actor{}, errCredentials()
 	}
-	if wait := r.limiter.wait(login, from); wait > 0 {
+	if wait := r.limiter.try(login, from); wait > 0 {
 		minutes := int(wait/time.Minute) + 1
 		return "", Actor{}, NewError(KindUnauthenticated,
 			fmt.Sprintf("Đăng nhập sai quá nhiều lần. Thử lại sau %d phút.", minutes),
@@ -71,7 +71,6 @@ func (r *Registry) Login(ctx context.Context, login, password, from string) (tok
 		return "", Actor{}, wrap("checking password", err)
 	}
 	if !ok || p == nil || p.Disabled {
-		r.limiter.failed(login, from)
 		return "", Actor{}, errCredentials()
 	}
 	r.limiter.succeeded(login, from)
