@@ -41,7 +41,8 @@ type archiveFigures struct {
 	Bytes         int64    `json:"bytes"`
 	Files         []string `json:"files"`
 	Store         string   `json:"store"`
-	Locked        bool     `json:"locked"`
+	Locked        bool     `json:"locked"` // the store itself says that the package cannot be deleted
+	LockedUntil   string   `json:"locked_until,omitempty"`
 	ReadBackEqual bool     `json:"read_back_equal"`
 }
 
@@ -349,12 +350,37 @@ func (r *demoRun) archived(ctx context.Context) error {
 	}
 	slices.Sort(figures.Files)
 	can := r.hub.Store.Archive.Capabilities()
-	figures.Store, figures.Locked, figures.ReadBackEqual = can.Name, can.ObjectLock, equal
+	figures.Store, figures.ReadBackEqual = can.Name, equal
+	if err := figures.readLock(ctx, r.hub.Store.Archive, can.ObjectLock); err != nil {
+		return err
+	}
 	r.sealed = figures
 	if !equal {
 		return errors.New("the package does not hold the document as it was sent")
 	}
 	return r.say("archive", fmt.Sprintf("gói lưu trữ %.16s… (%d tệp, %d byte, %s), đọc lại giống hệt", figures.Digest, len(figures.Files), figures.Bytes, figures.Store), figures)
+}
+
+// locker is an archive that can say until when a package is locked.
+type locker interface {
+	Retained(ctx context.Context, d blob.Digest) (time.Time, error)
+}
+
+// readLock asks the store for the lock of the package; a store that can lock must have done so.
+func (f *archiveFigures) readLock(ctx context.Context, store blob.Backend, can bool) error {
+	asked, ok := store.(locker)
+	if !ok || !can {
+		return nil
+	}
+	until, err := asked.Retained(ctx, blob.Digest(f.Digest))
+	if err != nil {
+		return fmt.Errorf("read the lock of the package: %w", err)
+	}
+	if !until.After(time.Now()) {
+		return errors.New("the package is in a store that can lock, and is not locked")
+	}
+	f.Locked, f.LockedUntil = true, until.UTC().Format(time.RFC3339)
+	return nil
 }
 
 // logged proves one entry of the evidence log with nothing but the log's public key.
