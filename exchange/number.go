@@ -35,12 +35,6 @@ func dateOf(t time.Time) time.Time {
 // yearOf gives the year in Vietnam: numbers begin again at its midnight of 1 January.
 func yearOf(t time.Time) int { return t.In(Vietnam()).Year() }
 
-// yearBounds gives the first moment of a Vietnamese year and of the next.
-func yearBounds(year int) (from, to time.Time) {
-	from = time.Date(year, 1, 1, 0, 0, 0, 0, Vietnam()).UTC()
-	return from, time.Date(year+1, 1, 1, 0, 0, 0, 0, Vietnam()).UTC()
-}
-
 // FormatCode writes number and symbol, "05/QĐ-UBND": a zero before numbers
 // below 10 (NĐ 30/2020 Phụ lục I phần I.II.3). It gives "" without a number.
 func FormatCode(number int, notation string) string {

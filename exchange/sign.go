@@ -113,7 +113,7 @@ func (s *Service) signPDF(ctx context.Context, d *Document, in SignInput, key *k
 	o := signing.SignOptions{Key: key, Profile: in.Profile, TSA: s.cfg.TSA, Field: fieldName(in.Step), Reason: signReason(in.Step, d),
 		Location: d.Place, At: now, MaxSize: s.cfg.MaxPDF}
 	if !in.Invisible {
-		rect, err := s.appearance(&o, in, d, agency, now)
+		rect, err := s.appearance(&o, in, agency, now)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -240,7 +240,7 @@ func approveText() stamp.RectMM { return stamp.RectMM{X: 122, Y: 214, W: 52, H: 
 func sealText() stamp.RectMM    { return stamp.RectMM{X: 86, Y: 214, W: 44, H: 20} }
 
 // appearance sets what the signature shows and gives where.
-func (s *Service) appearance(o *signing.SignOptions, in SignInput, d *Document, agency *registry.Agency, now time.Time) (r stamp.RectMM, err error) {
+func (s *Service) appearance(o *signing.SignOptions, in SignInput, agency *registry.Agency, now time.Time) (r stamp.RectMM, err error) {
 	signer := o.Key.Certificate.Subject.CommonName
 	if in.Image != nil {
 		_, _, err = stamp.ImageSize(in.Image)

@@ -195,7 +195,7 @@ func tally(documents []documentGroup, deliveries []deliveryGroup, scope map[regi
 			st.Missing = append(st.Missing, m)
 		}
 	}
-	st.Counts.rates()
+	st.rates()
 	for a, c := range at {
 		c.rates()
 		st.ByAgency = append(st.ByAgency, AgencyCounts{Agency: a, Counts: *c})

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 
 	"vanthu/exchange/registry"
 	"vanthu/storage/blob"
@@ -125,12 +126,12 @@ func selectIncomingFacts(ctx context.Context, tx *sqldb.Tx, after string, limit 
 		FROM exchange_incoming i WHERE i.id > $1 ORDER BY i.id LIMIT $2`, after, limit)
 }
 
-func eachDigest(ctx context.Context, tx *sqldb.Tx, yield func(blob.Digest) error) error {
+func eachDigest(ctx context.Context, tx *sqldb.Tx, yield func(blob.Digest) error) (err error) {
 	rows, err := tx.Query(ctx, `SELECT pdf FROM exchange_document UNION ALL SELECT pdf FROM exchange_revision UNION ALL SELECT pdf FROM exchange_incoming`)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var d blob.Digest
 		if err := rows.Scan(&d); err != nil {

@@ -119,13 +119,12 @@ func selectDocuments(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID
 }
 
 // collect reads all rows of a query.
-func collect[T any](ctx context.Context, tx *sqldb.Tx, scan func(scanner) (T, error), q string, args ...any) ([]T, error) {
+func collect[T any](ctx context.Context, tx *sqldb.Tx, scan func(scanner) (T, error), q string, args ...any) (out []T, err error) {
 	rows, err := tx.Query(ctx, q, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var out []T
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {

@@ -64,7 +64,9 @@ func readAgencyCSV(from io.Reader) (lines []importLine, problems []ImportProblem
 	limited := &io.LimitedReader{R: from, N: maxImportBytes + 1}
 	buffered := bufio.NewReader(limited)
 	if bom, err := buffered.Peek(3); err == nil && string(bom) == "\xef\xbb\xbf" {
-		buffered.Discard(3)
+		if _, err := buffered.Discard(len(bom)); err != nil {
+			return nil, nil, fmt.Errorf("reading CSV: %w", err)
+		}
 	}
 	in := csv.NewReader(buffered)
 	in.FieldsPerRecord = -1
@@ -82,7 +84,7 @@ func readAgencyCSV(from io.Reader) (lines []importLine, problems []ImportProblem
 	legacy := map[string]int{}
 	for len(problems) < maxImportProblems {
 		record, err := in.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		line, _ := in.FieldPos(0)

@@ -13,7 +13,7 @@ import (
 
 const agencyColumns = `id, legacy_code, name, symbol, place, level, mail, parent, valid_from, valid_to, channel`
 
-func scanAgency(row interface{ Scan(...any) error }) (Agency, error) {
+func scanAgency(row scanner) (Agency, error) {
 	var a Agency
 	var from, to int64
 	err := row.Scan(&a.ID, &a.LegacyCode, &a.Name, &a.Symbol, &a.Place, &a.Level, &a.Mail, &a.Parent, &from, &to, &a.Channel)
@@ -101,18 +101,24 @@ func selectAgencies(ctx context.Context, tx *sqldb.Tx, f Filter) ([]Agency, erro
 }
 
 func collectAgencies(ctx context.Context, tx *sqldb.Tx, q string, args ...any) ([]Agency, error) {
+	return collect(ctx, tx, scanAgency, q, args...)
+}
+
+type scanner interface{ Scan(...any) error }
+
+// collect reads all rows of a query.
+func collect[T any](ctx context.Context, tx *sqldb.Tx, scan func(scanner) (T, error), q string, args ...any) (out []T, err error) {
 	rows, err := tx.Query(ctx, q, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var out []Agency
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		a, err := scanAgency(rows)
+		v, err := scan(rows)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, a)
+		out = append(out, v)
 	}
 	return out, rows.Err()
 }
@@ -148,18 +154,9 @@ func selectSubtree(ctx context.Context, tx *sqldb.Tx, root AgencyID) ([]AgencyID
 }
 
 func collectIDs(ctx context.Context, tx *sqldb.Tx, q string, args ...any) ([]AgencyID, error) {
-	rows, err := tx.Query(ctx, q, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []AgencyID
-	for rows.Next() {
+	return collect(ctx, tx, func(row scanner) (AgencyID, error) {
 		var id AgencyID
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
+		err := row.Scan(&id)
+		return id, err
+	}, q, args...)
 }

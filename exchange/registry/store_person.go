@@ -15,7 +15,7 @@ import (
 
 const personColumns = `id, login, name, position, mail, agency, roles, disabled, password`
 
-func scanPerson(row interface{ Scan(...any) error }) (p Person, phc string, err error) {
+func scanPerson(row scanner) (p Person, phc string, err error) {
 	var roles string
 	var disabled int
 	err = row.Scan(&p.ID, &p.Login, &p.Name, &p.Position, &p.Mail, &p.Agency, &roles, &disabled, &phc)
@@ -71,20 +71,10 @@ func selectPerson(ctx context.Context, tx *sqldb.Tx, column, value string) (*Per
 }
 
 func selectPeople(ctx context.Context, tx *sqldb.Tx, a AgencyID) ([]Person, error) {
-	rows, err := tx.Query(ctx, `SELECT `+personColumns+` FROM registry_person WHERE agency = $1 ORDER BY login`, string(a))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Person
-	for rows.Next() {
-		p, _, err := scanPerson(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, p)
-	}
-	return out, rows.Err()
+	return collect(ctx, tx, func(row scanner) (Person, error) {
+		p, _, err := scanPerson(row)
+		return p, err
+	}, `SELECT `+personColumns+` FROM registry_person WHERE agency = $1 ORDER BY login`, string(a))
 }
 
 func insertSession(ctx context.Context, tx *sqldb.Tx, s session) error {
@@ -155,29 +145,22 @@ func insertCertificate(ctx context.Context, tx *sqldb.Tx, o Owner, fingerprint s
 }
 
 func selectCertificates(ctx context.Context, tx *sqldb.Tx, o Owner) ([]Certificate, error) {
-	rows, err := tx.Query(ctx, `SELECT fingerprint, der, added FROM registry_certificate WHERE owner_kind = $1 AND owner = $2 ORDER BY added DESC, fingerprint`,
-		string(o.Kind), o.ID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Certificate
-	for rows.Next() {
+	return collect(ctx, tx, func(row scanner) (Certificate, error) {
 		c := Certificate{Owner: o}
 		var der string
 		var added int64
-		if err := rows.Scan(&c.Fingerprint, &der, &added); err != nil {
-			return nil, err
-		}
-		raw, err := base64.StdEncoding.DecodeString(der)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %s: %w", c.Fingerprint, err)
-		}
-		if c.Certificate, err = x509.ParseCertificate(raw); err != nil {
-			return nil, fmt.Errorf("certificate %s: %w", c.Fingerprint, err)
+		if err := row.Scan(&c.Fingerprint, &der, &added); err != nil {
+			return c, err
 		}
 		c.Added = sqldb.Time(added)
-		out = append(out, c)
-	}
-	return out, rows.Err()
+		raw, err := base64.StdEncoding.DecodeString(der)
+		if err != nil {
+			return c, fmt.Errorf("certificate %s: %w", c.Fingerprint, err)
+		}
+		if c.Certificate, err = x509.ParseCertificate(raw); err != nil {
+			return c, fmt.Errorf("certificate %s: %w", c.Fingerprint, err)
+		}
+		return c, nil
+	}, `SELECT fingerprint, der, added FROM registry_certificate WHERE owner_kind = $1 AND owner = $2 ORDER BY added DESC, fingerprint`,
+		string(o.Kind), o.ID)
 }
