@@ -192,13 +192,13 @@ func (s *Store) SetPassword(ctx context.Context, id AccountID, password string) 
 	if err != nil {
 		return fmt.Errorf("setting a password: %w", err)
 	}
-	return s.changeAccount(ctx, id, "password", hash)
+	return s.changeAccount(ctx, "password", setHash, id, hash)
 }
 
 // SetDisabled switches an account off or on: a disabled one cannot log in and
 // its mail is refused; what it holds stays.
 func (s *Store) SetDisabled(ctx context.Context, id AccountID, disabled bool) error {
-	return s.changeAccount(ctx, id, "disabled", smallint(disabled))
+	return s.changeAccount(ctx, "state", setDisabled, id, smallint(disabled))
 }
 
 // SetQuota changes what an account may hold, in bytes.
@@ -206,15 +206,15 @@ func (s *Store) SetQuota(ctx context.Context, id AccountID, bytes int64) error {
 	if bytes <= 0 {
 		return fmt.Errorf("setting a quota: %w: quota of %d bytes", ErrInvalid, bytes)
 	}
-	return s.changeAccount(ctx, id, "quota", bytes)
+	return s.changeAccount(ctx, "quota", setQuota, id, bytes)
 }
 
-func (s *Store) changeAccount(ctx context.Context, id AccountID, column string, value any) error {
+func (s *Store) changeAccount(ctx context.Context, what, query string, id AccountID, value any) error {
 	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		return setAccount(ctx, tx, id, column, value)
+		return setAccount(ctx, tx, query, id, value)
 	})
 	if err != nil {
-		return fmt.Errorf("changing the %s of account %s: %w", column, id, err)
+		return fmt.Errorf("changing the %s of account %s: %w", what, id, err)
 	}
 	return nil
 }

@@ -5,7 +5,7 @@ import "strings"
 // maxAddresses bounds the addresses kept of one field.
 const maxAddresses = 2000
 
-// Mailbox address as ENVELOPE shows it (RFC 9051 §7.5.2): Name is decoded. An
+// EnvelopeAddress is an address as ENVELOPE shows it (RFC 9051 §7.5.2): Name is decoded. An
 // entry with Mailbox and no Host opens a group, one with neither closes it.
 type EnvelopeAddress struct {
 	Name    string `json:"n,omitempty"`

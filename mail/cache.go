@@ -41,7 +41,7 @@ func (c *cache[V]) get(d blob.Digest) (V, bool) {
 		return none, false
 	}
 	c.order.MoveToFront(e)
-	return e.Value.(*cacheItem[V]).value, true //nolint:errcheck // the list holds nothing else
+	return e.Value.(*cacheItem[V]).value, true
 }
 
 func (c *cache[V]) put(d blob.Digest, v V, cost int64) {
@@ -54,7 +54,7 @@ func (c *cache[V]) put(d blob.Digest, v V, cost int64) {
 	c.used += cost
 	for c.used > c.limit {
 		e := c.order.Back()
-		item := e.Value.(*cacheItem[V]) //nolint:errcheck // the list holds nothing else
+		item := e.Value.(*cacheItem[V])
 		c.order.Remove(e)
 		delete(c.items, item.digest)
 		c.used -= item.cost

@@ -20,7 +20,7 @@ import (
 // in a loop (RFC 5321 §6.3 asks for a limit, at least 100).
 const maxHops = 100
 
-// ErrLoop: the message has passed too many servers.
+// ErrLoop says that the message has passed too many servers.
 var ErrLoop = errors.New("message has passed too many servers, it runs in a loop")
 
 // Envelope is an SMTP envelope. From may be empty (null reverse-path).

@@ -208,7 +208,7 @@ func (t *textSample) preview() string {
 func decodedText(part *Part, raw []byte) string {
 	data := raw
 	if r, ok := decodeTransfer(part.Encoding, bytes.NewReader(raw)); ok {
-		data, _ = io.ReadAll(r) //nolint:errcheck // a damaged encoding: what came before it is the text
+		data, _ = io.ReadAll(r)
 	}
 	text := string(toUTF8(data, part.Params["charset"]))
 	if part.Subtype == "html" {

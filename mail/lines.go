@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// ErrBareLine: the message has a bare CR, a bare LF or a NUL, with which another
+// ErrBareLine says that the message has a bare CR, a bare LF or a NUL, with which another
 // message could be smuggled past the next server (RFC 5321 §2.3.8).
 var ErrBareLine = fmt.Errorf("%w: bare CR, bare LF or NUL", ErrInvalid)
 

@@ -175,8 +175,7 @@ func (s *Store) RenameMailbox(ctx context.Context, id AccountID, from, to string
 	if to, err = MailboxName(to); err != nil {
 		return err
 	}
-	below := from + string(Delimiter)
-	if from != Inbox && strings.HasPrefix(to, below) {
+	if from != Inbox && strings.HasPrefix(to, from+string(Delimiter)) {
 		return fmt.Errorf("renaming mailbox %q: %w: the new name lies below it", from, ErrInvalid)
 	}
 	if from == Inbox {
@@ -187,31 +186,34 @@ func (s *Store) RenameMailbox(ctx context.Context, id AccountID, from, to string
 		if err != nil {
 			return err
 		}
-		found := false
-		for _, m := range have {
-			if m.Name == to {
-				return ErrExists
-			}
-			found = found || m.Name == from
-		}
-		if !found {
-			return ErrNotFound
-		}
-		for _, m := range have {
-			if m.Name != from && !strings.HasPrefix(m.Name, below) {
-				continue
-			}
-			if err := setMailboxName(ctx, tx, m.ID, to+strings.TrimPrefix(m.Name, from)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return renameAll(ctx, tx, have, from, to)
 	})
 	if sqldb.IsConflict(err) {
 		err = ErrExists
 	}
 	if err != nil {
 		return fmt.Errorf("renaming mailbox %q to %q: %w", from, to, err)
+	}
+	return nil
+}
+
+// renameAll renames a mailbox and those below it.
+func renameAll(ctx context.Context, tx *sqldb.Tx, have []Mailbox, from, to string) error {
+	named := func(name string) func(Mailbox) bool { return func(m Mailbox) bool { return m.Name == name } }
+	switch {
+	case slices.ContainsFunc(have, named(to)):
+		return ErrExists
+	case !slices.ContainsFunc(have, named(from)):
+		return ErrNotFound
+	}
+	below := from + string(Delimiter)
+	for _, m := range have {
+		if m.Name != from && !strings.HasPrefix(m.Name, below) {
+			continue
+		}
+		if err := setMailboxName(ctx, tx, m.ID, to+strings.TrimPrefix(m.Name, from)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -107,7 +107,7 @@ func (h *hasher) verify(ctx context.Context, stored, password string) (bool, err
 	if err != nil {
 		return false, err
 	}
-	got, err := h.key(ctx, password, salt, cost, uint32(len(want))) //nolint:gosec // bounded by parseHash
+	got, err := h.key(ctx, password, salt, cost, uint32(len(want)))
 	if err != nil {
 		return false, err
 	}

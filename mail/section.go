@@ -35,10 +35,10 @@ type Section struct {
 	Not    bool     // all but Fields
 }
 
-// ErrNoSection: the message has no such part.
+// ErrNoSection says that the message has no such part.
 var ErrNoSection = errors.New("message has no such part")
 
-// ErrEncoding: the part's transfer encoding is not known (UNKNOWN-CTE, RFC 3516).
+// ErrEncoding says that the part's transfer encoding is not known (UNKNOWN-CTE, RFC 3516).
 var ErrEncoding = errors.New("content transfer encoding is not known")
 
 // maxFilteredHeader bounds a header that is filtered by fields; what lies

@@ -12,12 +12,12 @@ import (
 
 const accountColumns = `id, address, name, kind, quota, used, disabled, created`
 
-// accountSetters are the columns that may be changed alone.
-var accountSetters = map[string]string{
-	"password": `UPDATE mail_account SET password = $2 WHERE id = $1`,
-	"disabled": `UPDATE mail_account SET disabled = $2 WHERE id = $1`,
-	"quota":    `UPDATE mail_account SET quota = $2 WHERE id = $1`,
-}
+// The columns of an account that are changed alone.
+const (
+	setHash     = `UPDATE mail_account SET password = $2 WHERE id = $1`
+	setDisabled = `UPDATE mail_account SET disabled = $2 WHERE id = $1`
+	setQuota    = `UPDATE mail_account SET quota = $2 WHERE id = $1`
+)
 
 func smallint(b bool) int64 {
 	if b {
@@ -38,6 +38,27 @@ func scanAccount(row scanner, more ...any) (*Account, error) {
 	}
 	a.Disabled, a.Created = disabled != 0, sqldb.Time(created)
 	return &a, nil
+}
+
+// collect scans all rows and closes them.
+func collect[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) {
+	var all []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, errAnd(err, rows)
+		}
+		all = append(all, v)
+	}
+	return all, errAnd(rows.Err(), rows)
+}
+
+// errAnd closes rows and keeps the first error.
+func errAnd(err error, rows *sql.Rows) error {
+	if cerr := rows.Close(); err == nil {
+		err = cerr
+	}
+	return err
 }
 
 // notFound turns "no rows" into ErrNotFound.
@@ -92,23 +113,16 @@ func listAccounts(ctx context.Context, tx *sqldb.Tx) ([]Account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing accounts: %w", err)
 	}
-	defer rows.Close()
-	var all []Account
-	for rows.Next() {
-		a, err := scanAccount(rows)
+	return collect(rows, func(row scanner) (Account, error) {
+		a, err := scanAccount(row)
 		if err != nil {
-			return nil, fmt.Errorf("listing accounts: %w", err)
+			return Account{}, fmt.Errorf("listing accounts: %w", err)
 		}
-		all = append(all, *a)
-	}
-	return all, rows.Err()
+		return *a, nil
+	})
 }
 
-func setAccount(ctx context.Context, tx *sqldb.Tx, id AccountID, column string, value any) error {
-	query, ok := accountSetters[column]
-	if !ok {
-		return fmt.Errorf("%w: column %q", ErrInvalid, column)
-	}
+func setAccount(ctx context.Context, tx *sqldb.Tx, query string, id AccountID, value any) error {
 	return one(tx.Exec(ctx, query, string(id), value))
 }
 

@@ -52,15 +52,18 @@ func runRule(ctx context.Context, tx *sqldb.Tx, rule checkRule, yield func(probl
 	if err != nil {
 		return fmt.Errorf("rule %q: %w", rule.problem, err)
 	}
-	defer rows.Close()
-	for rows.Next() {
+	breaches, err := collect(rows, func(row scanner) (string, error) {
 		var what, detail string
-		if err := rows.Scan(&what, &detail); err != nil {
-			return fmt.Errorf("rule %q: %w", rule.problem, err)
-		}
-		yield(fmt.Sprintf(rule.problem, what, detail))
+		err := row.Scan(&what, &detail)
+		return fmt.Sprintf(rule.problem, what, detail), err
+	})
+	if err != nil {
+		return fmt.Errorf("rule %q: %w", rule.problem, err)
 	}
-	return rows.Err()
+	for _, b := range breaches {
+		yield(b)
+	}
+	return nil
 }
 
 // contentsAfter lists contents in the order of their digests.
@@ -69,14 +72,8 @@ func contentsAfter(ctx context.Context, tx *sqldb.Tx, after blob.Digest, limit i
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var all []blob.Ref
-	for rows.Next() {
-		var ref blob.Ref
-		if err := rows.Scan(&ref.Digest, &ref.Size); err != nil {
-			return nil, err
-		}
-		all = append(all, ref)
-	}
-	return all, rows.Err()
+	return collect(rows, func(row scanner) (ref blob.Ref, err error) {
+		err = row.Scan(&ref.Digest, &ref.Size)
+		return ref, err
+	})
 }

@@ -49,16 +49,13 @@ func listMailboxes(ctx context.Context, tx *sqldb.Tx, id AccountID) ([]Mailbox, 
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var all []Mailbox
-	for rows.Next() {
-		m, err := scanMailbox(rows)
+	return collect(rows, func(row scanner) (Mailbox, error) {
+		m, err := scanMailbox(row)
 		if err != nil {
-			return nil, err
+			return Mailbox{}, err
 		}
-		all = append(all, *m)
-	}
-	return all, rows.Err()
+		return *m, nil
+	})
 }
 
 func mailboxByName(ctx context.Context, tx *sqldb.Tx, id AccountID, name string) (*Mailbox, error) {
@@ -137,16 +134,10 @@ func danglingSubscriptions(ctx context.Context, tx *sqldb.Tx, id AccountID) ([]s
 	if err != nil {
 		return nil, fmt.Errorf("listing subscriptions: %w", err)
 	}
-	defer rows.Close()
-	var names []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, fmt.Errorf("listing subscriptions: %w", err)
-		}
-		names = append(names, name)
-	}
-	return names, rows.Err()
+	return collect(rows, func(row scanner) (name string, err error) {
+		err = row.Scan(&name)
+		return name, err
+	})
 }
 
 func countMessages(ctx context.Context, tx *sqldb.Tx, m *Mailbox) (*MailboxStatus, error) {

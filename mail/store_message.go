@@ -18,25 +18,24 @@ func loadSnapshot(ctx context.Context, tx *sqldb.Tx, m *Mailbox) (*Snapshot, err
 	if err != nil {
 		return nil, fmt.Errorf("listing messages: %w", err)
 	}
-	defer rows.Close()
 	var uid UID
 	var flags Flags
 	var keywords sql.RawBytes
 	for rows.Next() {
 		if err := rows.Scan(&uid, &flags, &keywords); err != nil {
-			return nil, fmt.Errorf("listing messages: %w", err)
+			return nil, fmt.Errorf("listing messages: %w", errAnd(err, rows))
 		}
 		snap.UIDs = append(snap.UIDs, uid)
 		if snap.FirstUnseen == 0 && flags&FlagSeen == 0 {
 			snap.FirstUnseen = uid
 		}
-		for _, w := range strings.Fields(string(keywords)) {
+		for w := range strings.FieldsSeq(string(keywords)) {
 			if !hasKeyword(snap.Keywords, w) {
 				snap.Keywords = append(snap.Keywords, w)
 			}
 		}
 	}
-	return snap, rows.Err()
+	return snap, errAnd(rows.Err(), rows)
 }
 
 func expungedSince(ctx context.Context, tx *sqldb.Tx, id MailboxID, since int64) ([]UID, error) {
@@ -44,16 +43,10 @@ func expungedSince(ctx context.Context, tx *sqldb.Tx, id MailboxID, since int64)
 	if err != nil {
 		return nil, fmt.Errorf("listing expunged messages: %w", err)
 	}
-	defer rows.Close()
-	var uids []UID
-	for rows.Next() {
-		var uid UID
-		if err := rows.Scan(&uid); err != nil {
-			return nil, fmt.Errorf("listing expunged messages: %w", err)
-		}
-		uids = append(uids, uid)
-	}
-	return uids, rows.Err()
+	return collect(rows, func(row scanner) (uid UID, err error) {
+		err = row.Scan(&uid)
+		return uid, err
+	})
 }
 
 func changedSince(ctx context.Context, tx *sqldb.Tx, id MailboxID, since int64) ([]FlagState, error) {
@@ -66,18 +59,13 @@ func changedSince(ctx context.Context, tx *sqldb.Tx, id MailboxID, since int64) 
 }
 
 func scanFlags(rows *sql.Rows) ([]FlagState, error) {
-	defer rows.Close()
-	var all []FlagState
-	for rows.Next() {
+	return collect(rows, func(row scanner) (FlagState, error) {
 		var f FlagState
 		var keywords string
-		if err := rows.Scan(&f.UID, &f.ModSeq, &f.Flags, &keywords); err != nil {
-			return nil, fmt.Errorf("reading flags: %w", err)
-		}
+		err := row.Scan(&f.UID, &f.ModSeq, &f.Flags, &keywords)
 		f.Keywords = strings.Fields(keywords)
-		all = append(all, f)
-	}
-	return all, rows.Err()
+		return f, err
+	})
 }
 
 // loadFlags reads the flags of a set, in the order of the UIDs.
@@ -140,14 +128,6 @@ func sizes(ctx context.Context, tx *sqldb.Tx, query string, id MailboxID, set UI
 		}
 	}
 	return uids, total, nil
-}
-
-// errAnd closes rows and keeps the first error.
-func errAnd(err error, rows *sql.Rows) error {
-	if cerr := rows.Close(); err == nil {
-		err = cerr
-	}
-	return err
 }
 
 func expungeMessage(ctx context.Context, tx *sqldb.Tx, id MailboxID, uid UID, modseq int64) error {
@@ -229,9 +209,7 @@ func loadNewest(ctx context.Context, tx *sqldb.Tx, id MailboxID, last UID, limit
 }
 
 func scanMessages(rows *sql.Rows, id MailboxID, summary bool) ([]Message, error) {
-	defer rows.Close()
-	var all []Message
-	for rows.Next() {
+	return collect(rows, func(row scanner) (Message, error) {
 		m := Message{Mailbox: id}
 		var received, sent int64
 		var keywords string
@@ -240,8 +218,8 @@ func scanMessages(rows *sql.Rows, id MailboxID, summary bool) ([]Message, error)
 			s := &m.Summary
 			dest = append(dest, &s.Subject, &s.From, &s.To, &sent, &s.MessageID, &s.Preview, &s.Attachments)
 		}
-		if err := rows.Scan(dest...); err != nil {
-			return nil, fmt.Errorf("reading messages: %w", err)
+		if err := row.Scan(dest...); err != nil {
+			return m, fmt.Errorf("reading messages: %w", err)
 		}
 		m.Received = sqldb.Time(received)
 		if keywords != "" {
@@ -250,9 +228,8 @@ func scanMessages(rows *sql.Rows, id MailboxID, summary bool) ([]Message, error)
 		if sent != 0 {
 			m.Summary.Sent = sqldb.Time(sent)
 		}
-		all = append(all, m)
-	}
-	return all, rows.Err()
+		return m, nil
+	})
 }
 
 func loadContent(ctx context.Context, tx *sqldb.Tx, d blob.Digest) (*Content, int, error) {

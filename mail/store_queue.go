@@ -73,19 +73,16 @@ func loadOpenRows(ctx context.Context, tx *sqldb.Tx, limit int) ([]QueueRow, err
 }
 
 func scanQueueRows(rows *sql.Rows) ([]QueueRow, error) {
-	defer rows.Close()
-	var all []QueueRow
-	for rows.Next() {
+	return collect(rows, func(row scanner) (QueueRow, error) {
 		var r QueueRow
 		var next, bounced, updated int64
-		err := rows.Scan(&r.ID, &r.Submission, &r.Recipient, &r.State, &r.Attempts, &next, &r.Code, &r.Response, &bounced, &updated)
+		err := row.Scan(&r.ID, &r.Submission, &r.Recipient, &r.State, &r.Attempts, &next, &r.Code, &r.Response, &bounced, &updated)
 		if err != nil {
-			return nil, fmt.Errorf("reading the queue: %w", err)
+			return r, fmt.Errorf("reading the queue: %w", err)
 		}
 		r.Next, r.Bounced, r.Updated = sqldb.Time(next), bounced != 0, sqldb.Time(updated)
-		all = append(all, r)
-	}
-	return all, rows.Err()
+		return r, nil
+	})
 }
 
 func updateQueueRow(ctx context.Context, tx *sqldb.Tx, r *QueueRow) error {

@@ -13,7 +13,6 @@ import (
 
 	"vanthu/mail"
 	"vanthu/storage/blob/disk"
-	"vanthu/storage/jobs"
 	"vanthu/storage/sqldb"
 	"vanthu/storage/sqldb/sqldbtest"
 )
@@ -44,17 +43,6 @@ func open(tb testing.TB, db *sqldb.DB, dir string, change ...func(*mail.Config))
 func newStore(tb testing.TB, change ...func(*mail.Config)) *mail.Store {
 	tb.Helper()
 	return open(tb, sqldbtest.SQLite(tb), tb.TempDir(), change...)
-}
-
-// withQueue gives the store a job queue and a way out.
-func withQueue(tb testing.TB) func(*mail.Config) {
-	return func(cfg *mail.Config) {
-		q, err := jobs.New(cfg.DB, jobs.Options{})
-		if err != nil {
-			tb.Fatal(err)
-		}
-		cfg.Jobs, cfg.Relay = q, true
-	}
 }
 
 func addAccount(tb testing.TB, s *mail.Store, addr string) *mail.Account {

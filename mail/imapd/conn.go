@@ -259,7 +259,7 @@ func literal(line []byte) (size int64, sync, ok bool) {
 	if err != nil {
 		return 0, false, false
 	}
-	return int64(n), !nonSync, true //nolint:gosec // 63 bits
+	return int64(n), !nonSync, true
 }
 
 // splitCommand gives a command's tag and its verb in upper case; UID FETCH and its kin count as UID.
@@ -315,11 +315,11 @@ func (c *conn) startTLS(tag string, end int) {
 	c.in = nil
 	c.say(tag + " OK Begin TLS negotiation now\r\n")
 	t := tls.Server(c.Conn, c.tlsConfig)
-	if c.Conn.SetDeadline(time.Now().Add(handshakeTimeout)) != nil || t.Handshake() != nil {
+	if c.SetDeadline(time.Now().Add(handshakeTimeout)) != nil || t.Handshake() != nil {
 		c.doom()
 		return
 	}
-	_ = c.Conn.SetDeadline(time.Now().Add(handshakeTimeout)) //nolint:errcheck // the library sets the next at its next command
+	_ = c.SetDeadline(time.Now().Add(handshakeTimeout)) // the library sets the next at its next command
 	c.setRW(t)
 	c.secure.Store(true)
 }

@@ -166,7 +166,7 @@ type binary struct {
 
 func (o *opened) close() {
 	for i := range o.sections {
-		_ = o.sections[i].r.Close() //nolint:errcheck // read to its end, or given up
+		_ = o.sections[i].r.Close()
 	}
 }
 
@@ -241,7 +241,7 @@ func (o *opened) write(resp *imapserver.FetchResponseWriter) error {
 		}
 	}
 	for _, b := range o.sizes {
-		resp.WriteBinarySectionSize(b.size, uint32(len(b.data))) //nolint:gosec // below the message limit
+		resp.WriteBinarySectionSize(b.size, uint32(len(b.data)))
 	}
 	return nil
 }
@@ -250,7 +250,7 @@ func (o *opened) write(resp *imapserver.FetchResponseWriter) error {
 // so skipping costs nothing.
 func partial(r io.ReadCloser, size int64, p *imap.SectionPartial) (io.ReadCloser, int64) {
 	skip := min(max(p.Offset, 0), size)
-	_, _ = io.CopyN(io.Discard, r, skip) //nolint:errcheck // a failure shows when the rest is read
+	_, _ = io.CopyN(io.Discard, r, skip)
 	return r, min(max(p.Size, 0), size-skip)
 }
 
@@ -307,7 +307,7 @@ func bodyStructure(p *mail.Part) imap.BodyStructure {
 	}
 	bs := &imap.BodyStructureSinglePart{
 		Type: p.Type, Subtype: p.Subtype, Params: p.Params, ID: p.ID, Description: p.Description, Encoding: p.Encoding,
-		Size:     uint32(min(p.Size(), 1<<32-1)), //nolint:gosec // bounded
+		Size:     uint32(min(p.Size(), 1<<32-1)),
 		Extended: &imap.BodyStructureSinglePartExt{Disposition: disposition, Language: p.Language, Location: p.Location},
 	}
 	switch {

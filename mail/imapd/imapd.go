@@ -173,7 +173,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		l.server.log.LogAttrs(l.server.ctx, slog.LevelWarn, "imap connection refused: too many", slog.String("from", mail.HostOf(c.RemoteAddr())))
 		if !l.implicitTLS { // it must not hold up Accept: into the socket's buffer or nowhere
-			_ = c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)) //nolint:errcheck // being refused is all it learns
+			_ = c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
 			_, _ = c.Write([]byte("* BYE Too many connections, try again later\r\n"))
 		}
 		_ = c.Close()

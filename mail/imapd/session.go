@@ -117,7 +117,7 @@ func (s *session) Unauthenticate() error {
 
 // AppendLimit implements imapserver.SessionAppendLimit (RFC 7889).
 func (s *session) AppendLimit() uint32 {
-	return uint32(min(s.server.cfg.Store.MaxMessage(), 1<<31)) //nolint:gosec // bounded
+	return uint32(min(s.server.cfg.Store.MaxMessage(), 1<<31))
 }
 
 // Namespace implements imapserver.SessionNamespace (RFC 2342).

@@ -32,7 +32,7 @@ func (v *view) seq(uid mail.UID) uint32 {
 	if !ok {
 		return 0
 	}
-	return uint32(i) + 1 //nolint:gosec // fewer than 2^32 UIDs
+	return uint32(i) + 1
 }
 
 // allFlags lists the flags of the mailbox for FLAGS and PERMANENTFLAGS.
@@ -90,7 +90,7 @@ func (s *session) Select(name string, options *imap.SelectOptions) (*imap.Select
 	return data, nil
 }
 
-func count(uids []mail.UID) uint32 { return uint32(len(uids)) } //nolint:gosec // fewer than 2^32 UIDs
+func count(uids []mail.UID) uint32 { return uint32(len(uids)) }
 
 func (s *session) countRecent(v *view) uint32 {
 	n := uint32(0)
@@ -137,7 +137,7 @@ func (s *session) Poll(w *imapserver.UpdateWriter, allowExpunge bool) error {
 			continue
 		}
 		v.uids = slices.Delete(v.uids, i, i+1)
-		if err := w.WriteExpunge(uint32(i) + 1); err != nil { //nolint:gosec // fewer than 2^32 UIDs
+		if err := w.WriteExpunge(uint32(i) + 1); err != nil {
 			return err
 		}
 	}
@@ -159,24 +159,8 @@ func (s *session) refresh(w *imapserver.UpdateWriter) error {
 	if err != nil {
 		return s.explain("poll", err)
 	}
-	for _, uid := range ch.Expunged {
-		if v.seq(uid) != 0 {
-			v.gone[uid] = struct{}{}
-		}
-	}
-	known := len(v.uids)
-	last := mail.UID(0)
-	if known > 0 {
-		last = v.uids[known-1]
-	}
-	keywords := false
-	for i := range ch.Changed {
-		if ch.Changed[i].UID > last {
-			v.uids = append(v.uids, ch.Changed[i].UID)
-		}
-		keywords = v.learn(ch.Changed[i].Keywords) || keywords
-	}
-	if len(v.uids) > known {
+	last, more, keywords := v.take(ch)
+	if more {
 		if err := s.tellNew(w, last); err != nil {
 			return err
 		}
@@ -186,8 +170,43 @@ func (s *session) refresh(w *imapserver.UpdateWriter) error {
 			return err
 		}
 	}
+	if err := v.tellFlags(w, ch.Changed, last); err != nil {
+		return err
+	}
+	v.modseq = ch.ModSeq
+	for seq := range v.own {
+		if seq <= v.modseq {
+			delete(v.own, seq)
+		}
+	}
+	return nil
+}
+
+// take brings the view up to date with the changes, expunges aside: last was
+// the last message that the client knew, more says that there are newer ones,
+// keywords that there are flags it was not told of.
+func (v *view) take(ch *mail.Changes) (last mail.UID, more, keywords bool) {
+	for _, uid := range ch.Expunged {
+		if v.seq(uid) != 0 {
+			v.gone[uid] = struct{}{}
+		}
+	}
+	if n := len(v.uids); n > 0 {
+		last = v.uids[n-1]
+	}
 	for i := range ch.Changed {
-		f := &ch.Changed[i]
+		if ch.Changed[i].UID > last {
+			v.uids, more = append(v.uids, ch.Changed[i].UID), true
+		}
+		keywords = v.learn(ch.Changed[i].Keywords) || keywords
+	}
+	return last, more, keywords
+}
+
+// tellFlags tells what others did to the flags of messages up to last.
+func (v *view) tellFlags(w *imapserver.UpdateWriter, changed []mail.FlagState, last mail.UID) error {
+	for i := range changed {
+		f := &changed[i]
 		if _, own := v.own[f.ModSeq]; own || f.UID > last {
 			continue
 		}
@@ -195,12 +214,6 @@ func (s *session) refresh(w *imapserver.UpdateWriter) error {
 			if err := w.WriteMessageFlags(seq, imap.UID(f.UID), formatFlags(f.Flags, f.Keywords, v.recent.Contains(f.UID))); err != nil {
 				return err
 			}
-		}
-	}
-	v.modseq = ch.ModSeq
-	for seq := range v.own {
-		if seq <= v.modseq {
-			delete(v.own, seq)
 		}
 	}
 	return nil

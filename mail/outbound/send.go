@@ -98,7 +98,7 @@ func (s *Sender) send(ctx context.Context, sub *mail.Submission, rows []mail.Que
 	if sub.UTF8 && !utf8 {
 		return nil, &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 6, 7}, Message: "the smarthost does not take SMTPUTF8 messages"}
 	}
-	sender, _ := wire(sub.Sender, utf8) //nolint:errcheck // our own address: ASCII, or submitted with UTF8
+	sender, _ := wire(sub.Sender, utf8)
 	if err := c.Mail(sender, &smtp.MailOptions{Size: size, UTF8: sub.UTF8}); err != nil {
 		return nil, fmt.Errorf("MAIL: %w", err)
 	}
@@ -130,7 +130,7 @@ func (s *Sender) send(ctx context.Context, sub *mail.Submission, rows []mail.Que
 			results[i] = sent(text)
 		}
 	}
-	_ = c.Quit() //nolint:errcheck // the message is accepted whatever QUIT says
+	_ = c.Quit()
 	return results, nil
 }
 

@@ -153,7 +153,7 @@ func chunkSize(fields []string) int64 {
 	if err != nil {
 		return 0
 	}
-	return int64(n) //nolint:gosec // 32 bits
+	return int64(n)
 }
 
 // startTLS answers STARTTLS and does the handshake. What the client sent in

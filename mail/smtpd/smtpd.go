@@ -177,7 +177,7 @@ func (l *listener) Accept() (net.Conn, error) {
 // up Accept, so the few bytes go to the socket's buffer or nowhere.
 func refuse(c net.Conn, implicitTLS bool) {
 	if !implicitTLS {
-		_ = c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)) //nolint:errcheck // being refused is all it learns
+		_ = c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
 		_, _ = c.Write([]byte("421 4.7.0 Too many connections, try again later\r\n"))
 	}
 	_ = c.Close()
