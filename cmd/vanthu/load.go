@@ -196,33 +196,30 @@ func loadPDF(size int) ([]byte, error) {
 
 // drive runs the senders and the receivers until every document is finished everywhere.
 func (r *loadRun) drive(ctx context.Context) error {
+	people, client := r.province.sender, httpClient()
+	var senders [3]*apiClient
+	for i, member := range []person{people.officer, people.leader, people.clerk} {
+		var err error
+		if senders[i], err = login(ctx, r.hub.baseURL(), client, member.Login, member.password); err != nil {
+			return err
+		}
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
 	for range r.cmd.Workers {
-		group.Go(func() error { return r.sender(ctx, &next) })
+		group.Go(func() error {
+			for next.Add(1) <= int64(r.cmd.Documents) {
+				if err := r.one(ctx, senders[0], senders[1], senders[2]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
 	for i := range r.province.receivers {
 		group.Go(func() error { return r.receiver(ctx, &r.province.receivers[i]) })
 	}
 	return group.Wait()
-}
-
-func (r *loadRun) sender(ctx context.Context, next *atomic.Int64) error {
-	people := r.province.sender
-	client := httpClient()
-	var clients [3]*apiClient
-	for i, member := range []person{people.officer, people.leader, people.clerk} {
-		var err error
-		if clients[i], err = login(ctx, r.hub.baseURL(), client, member.Login, member.password); err != nil {
-			return err
-		}
-	}
-	for next.Add(1) <= int64(r.cmd.Documents) {
-		if err := r.one(ctx, clients[0], clients[1], clients[2]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // one takes a document from its draft to the acknowledged send.
