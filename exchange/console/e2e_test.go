@@ -162,7 +162,11 @@ func (b *browser) picture(name string) {
 		return
 	}
 	b.shot++
-	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	take := chromedp.CaptureScreenshot()
+	if strings.HasPrefix(name, "whole") {
+		take = chromedp.FullScreenshot(100)
+	}
+	png, err := chromedp.Run(b.ctx, take)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(b.shots, fmt.Sprintf("%s-%02d-%s.png", b.tag, b.shot, name)), png, 0o600)
 	}
@@ -253,6 +257,8 @@ func TestMainJobInTheBrowser(t *testing.T) {
 
 	b.login("mai")
 	b.until(document, "#deliveries", "03")
+	b.seen()
+	b.picture("whole-document")
 	b.open("/rate")
 	b.wants(".figure .big", "100%")
 	b.picture("rate")

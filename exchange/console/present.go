@@ -179,8 +179,11 @@ func (v *visit) eventRows(events []exchange.Event) []eventRow {
 	rows := make([]eventRow, 0, len(events))
 	for _, e := range events {
 		row := eventRow{What: e.In(v.lang), At: e.At, By: e.Actor}
-		if e.Agency != "" {
-			row.By = strings.TrimPrefix(e.Actor+", "+v.agencyName(registry.AgencyID(e.Agency)), ", ")
+		switch {
+		case strings.HasPrefix(e.Actor, "system:"):
+			row.By = v.say("role.hub")
+		case e.Agency != "" && e.Agency != string(v.actor.Agency):
+			row.By += ", " + v.agencyName(registry.AgencyID(e.Agency))
 		}
 		if e.Index >= 0 {
 			row.Proof = v.say("trail.proof", v.num(int(e.Index)))
