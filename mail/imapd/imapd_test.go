@@ -13,6 +13,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,16 +59,17 @@ type rig struct {
 	store      *mail.Store
 	a          *mail.Account
 	client     *tls.Config
+	blobs      string // the folder of the blobs
 	plain, tls string // addresses
 }
 
 func newRig(tb testing.TB, change ...func(*imapd.Config)) *rig {
 	tb.Helper()
-	blobs, err := disk.Open(filepath.Join(tb.TempDir(), "blobs"))
+	r := &rig{blobs: filepath.Join(tb.TempDir(), "blobs")}
+	blobs, err := disk.Open(r.blobs)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	r := &rig{}
 	r.store, err = mail.New(context.Background(), mail.Config{DB: sqldbtest.SQLite(tb), Blobs: blobs, Domains: []string{"tinh.example"},
 		MaxMessage: 1 << 20, PasswordCost: mail.PasswordCost{MemoryKiB: 64, Passes: 1}})
 	if err != nil {
@@ -572,4 +574,49 @@ func TestUnauthenticate(t *testing.T) {
 	d.answer("BAD", "SELECT INBOX")
 	d.ok("AUTHENTICATE PLAIN AGFAdGluaC5leGFtcGxlAG3huq10IGto4bqpdSBkw6Bp")
 	d.ok("SELECT INBOX")
+}
+
+// TestDamaged: a message whose bytes are damaged is said to be, the others are
+// shown, and the connection goes on; the check names it.
+func TestDamaged(t *testing.T) {
+	r := newRig(t)
+	for i := range 3 {
+		r.deliver(t, fmt.Sprintf("Subject: number %d\r\n\r\nbody %d\r\n", i+1, i+1))
+	}
+	box, err := r.store.Mailbox(t.Context(), r.a.ID, mail.Inbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := r.store.Message(t.Context(), box.ID, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := filepath.Glob(filepath.Join(r.blobs, "*", "*", string(m.Digest)))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("blob of message 2: %v %v", found, err)
+	}
+	if err := os.Chmod(found[0], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(found[0], []byte("Subject: number 2\r\n\r\nbodY 2\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := r.session(t)
+	d.ok("SELECT INBOX")
+	got := d.answer("NO [CORRUPTION]", "FETCH 1:3 (UID BODY.PEEK[])")
+	if !strings.Contains(got, "body 1") || !strings.Contains(got, "body 3") || strings.Contains(got, "bodY") {
+		t.Errorf("fetch: %q", got)
+	}
+	d.has("FETCH 2 ENVELOPE", "number 2")
+	if err := os.Remove(found[0]); err != nil {
+		t.Fatal(err)
+	}
+	d.answer("NO [CORRUPTION]", "FETCH 2 BODY[TEXT]")
+	var problems []string
+	if err := r.store.Check(t.Context(), func(p string) { problems = append(problems, p) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(problems) != 1 || !strings.Contains(problems[0], "missing") || !strings.Contains(problems[0], string(m.Digest)) {
+		t.Errorf("check: %q", problems)
+	}
 }
