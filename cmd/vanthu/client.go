@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,18 +37,13 @@ type apiError struct {
 	}
 }
 
-// Error gives status, title and detail.
+// Error gives status, title, what happened, what was kept and what to do.
 func (e *apiError) Error() string {
-	text := fmt.Sprintf("HTTP %d %s: %s", e.Status, e.Problem.Title, e.Problem.Detail)
-	for _, more := range []string{e.Problem.Kept, e.Problem.Advice} {
-		if more != "" {
-			text += " " + more
-		}
-	}
+	parts := []string{fmt.Sprintf("HTTP %d %s: %s", e.Status, e.Problem.Title, e.Problem.Detail), e.Problem.Kept, e.Problem.Advice}
 	for _, field := range e.Problem.Errors {
-		text += fmt.Sprintf(" (%s: %s)", field.Location, field.Message)
+		parts = append(parts, fmt.Sprintf("(%s: %s)", field.Location, field.Message))
 	}
-	return strings.TrimSpace(text)
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), " ")
 }
 
 func login(ctx context.Context, base string, client *http.Client, user, password string) (*apiClient, error) {
