@@ -117,7 +117,7 @@ type Incoming struct {
 	Due           time.Time         `json:"due,omitzero"`
 	PDF           blob.Ref          `json:"pdf"`
 	Verdict       signing.Verdict   `json:"verdict"`
-	Report        *signing.Report   `json:"report,omitempty"` // not in lists
+	Report        *signing.Report   `json:"report,omitempty"` // from Service.Incoming only
 	Status        Status            `json:"status"`
 	ArrivalNumber int               `json:"arrival_number,omitempty"` // số đến
 	ArrivalYear   int               `json:"arrival_year,omitempty"`
@@ -323,13 +323,20 @@ func (s *Service) ownIncoming(ctx context.Context, tx *sqldb.Tx, by registry.Act
 	return in, nil
 }
 
-// Incoming gives one document of the agency's incoming register.
+// Incoming gives one document of the agency's incoming register, with the report
+// made when it came.
 func (s *Service) Incoming(ctx context.Context, by registry.Actor, id IncomingID) (in *Incoming, err error) {
 	err = s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		in, err = s.ownIncoming(ctx, tx, by, id)
+		if in, err = s.ownIncoming(ctx, tx, by, id); err != nil {
+			return err
+		}
+		in.Report, err = selectIncomingReport(ctx, tx, id)
 		return err
 	})
-	return in, storageError("reading incoming document", err)
+	if err != nil {
+		return nil, storageError("reading incoming document", err)
+	}
+	return in, nil
 }
 
 // IncomingFilter narrows Incomings; newest first.

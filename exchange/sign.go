@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"vanthu/exchange/registry"
 	"vanthu/signing"
 	"vanthu/signing/keys"
@@ -53,11 +55,7 @@ func (s *Service) Sign(ctx context.Context, by registry.Actor, id DocumentID, in
 	if err != nil {
 		return nil, nil, storageError("beginning to sign", err)
 	}
-	signed, report, err := s.signPDF(ctx, d, in, key)
-	var ref blob.Ref
-	if err == nil {
-		ref, err = s.put(ctx, signed)
-	}
+	ref, report, err := s.signPDF(ctx, d, in, key)
 	if err == nil {
 		s.judged(ref.Digest, report)
 		err = s.finishSigning(ctx, by, d, a, in, key, ref, report)
@@ -98,16 +96,45 @@ func (s *Service) signFacts(by registry.Actor, digest blob.Digest, in SignInput,
 	return f
 }
 
-// signPDF signs the current bytes and has our validator judge the result: every
-// signature in it must pass, and the new one must cover the whole file.
-func (s *Service) signPDF(ctx context.Context, d *Document, in SignInput, key *keys.Key) ([]byte, *signing.Report, error) {
+// signPDF signs the current bytes, stores the result, and has our validator judge
+// it: every signature in it must pass, and the new one must cover the whole file.
+func (s *Service) signPDF(ctx context.Context, d *Document, in SignInput, key *keys.Key) (ref blob.Ref, report *signing.Report, err error) {
 	data, err := s.bytes(ctx, d.PDF)
 	if err != nil {
-		return nil, nil, err
+		return ref, nil, err
 	}
+	signed, err := s.addSignature(ctx, d, in, key, data)
+	if err != nil {
+		return ref, nil, err
+	}
+	// The disk and the validator work at the same time. A file that does not pass
+	// stays behind as a blob without a row.
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		ref, err = s.put(gctx, signed)
+		return err
+	})
+	g.Go(func() (err error) {
+		if report, err = signing.VerifyPDF(gctx, bytes.NewReader(signed), int64(len(signed)), s.verifyOptions()); err != nil {
+			return fmt.Errorf("judging the signed file: %w", err)
+		}
+		if !countsAsSigned(report, registry.Fingerprint(key.Certificate), int64(len(signed))) {
+			return unchanged(failf(KindInvalid, "Chữ ký vừa tạo không được bộ kiểm tra chấp nhận: %[1]s",
+				"The signature just made is not accepted by the validator: %[2]s", clip(report.Sentence("vi")), clip(report.Sentence("en")))).
+				Advise("Kiểm tra chứng thư của khóa ký (hạn dùng, tổ chức cấp).", "Check the certificate of the key (validity, issuer).")
+		}
+		return nil
+	})
+	err = g.Wait()
+	return ref, report, err
+}
+
+// addSignature gives the bytes with one more signature, the former ones unchanged
+// before it.
+func (s *Service) addSignature(ctx context.Context, d *Document, in SignInput, key *keys.Key, data []byte) ([]byte, error) {
 	agency, err := s.reg.Agency(ctx, d.Agency)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	now := s.clock()
 	o := signing.SignOptions{Key: key, Profile: in.Profile, TSA: s.cfg.TSA, Field: fieldName(in.Step), Reason: signReason(in.Step, d),
@@ -115,29 +142,22 @@ func (s *Service) signPDF(ctx context.Context, d *Document, in SignInput, key *k
 	if !in.Invisible {
 		rect, err := s.appearance(&o, in, agency, now)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		o.Rect, o.Page = &rect, -1
 	}
 	var out bytes.Buffer
 	out.Grow(len(data) + 32<<10)
 	if err := signing.SignPDF(ctx, bytes.NewReader(data), int64(len(data)), &out, o); err != nil {
-		return nil, nil, s.signError(err)
+		return nil, s.signError(err)
 	}
-	signed := out.Bytes()
-	if int64(len(signed)) > s.cfg.MaxPDF {
-		return nil, nil, unchanged(s.tooLarge())
+	if int64(out.Len()) > s.cfg.MaxPDF {
+		return nil, unchanged(s.tooLarge())
 	}
-	report, err := signing.VerifyPDF(ctx, bytes.NewReader(signed), int64(len(signed)), s.verifyOptions())
-	if err != nil {
-		return nil, nil, fmt.Errorf("judging the signed file: %w", err)
+	if !bytes.HasPrefix(out.Bytes(), data) {
+		return nil, errors.New("signing changed the bytes that were there")
 	}
-	if !bytes.HasPrefix(signed, data) || !countsAsSigned(report, registry.Fingerprint(key.Certificate), int64(len(signed))) {
-		return nil, report, unchanged(failf(KindInvalid, "Chữ ký vừa tạo không được bộ kiểm tra chấp nhận: %[1]s",
-			"The signature just made is not accepted by the validator: %[2]s", clip(report.Sentence("vi")), clip(report.Sentence("en")))).
-			Advise("Kiểm tra chứng thư của khóa ký (hạn dùng, tổ chức cấp).", "Check the certificate of the key (validity, issuer).")
-	}
-	return signed, report, nil
+	return out.Bytes(), nil
 }
 
 // countsAsSigned tells whether the whole file passes and its newest signature,

@@ -3,11 +3,10 @@ package exchange
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
-	"fmt"
 
 	"vanthu/exchange/registry"
+	"vanthu/signing"
 	"vanthu/storage/blob"
 	"vanthu/storage/sqldb"
 )
@@ -71,23 +70,26 @@ func updateIncoming(ctx context.Context, tx *sqldb.Tx, in *Incoming, version int
 	return changedOne(res, err)
 }
 
-// selectIncoming gives nil when there is none.
+// selectIncoming gives nil when there is none. The report is left out, since acts
+// do not need it.
 func selectIncoming(ctx context.Context, tx *sqldb.Tx, id IncomingID) (*Incoming, error) {
-	var report, envelope string
-	in, err := scanIncoming(tx.QueryRow(ctx, `SELECT `+incomingColumns+`, report, envelope FROM exchange_incoming WHERE id = $1`, string(id)), &report, &envelope)
+	in, err := scanIncoming(tx.QueryRow(ctx, `SELECT `+incomingColumns+` FROM exchange_incoming WHERE id = $1`, string(id)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if in.Report, err = parseReport(report); err != nil {
+	return &in, nil
+}
+
+// selectIncomingReport gives the report made when the document came.
+func selectIncomingReport(ctx context.Context, tx *sqldb.Tx, id IncomingID) (*signing.Report, error) {
+	var text string
+	if err := tx.QueryRow(ctx, `SELECT report FROM exchange_incoming WHERE id = $1`, string(id)).Scan(&text); err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal([]byte(envelope), &in.envelope); err != nil {
-		return nil, fmt.Errorf("decoding a stored envelope: %w", err)
-	}
-	return &in, nil
+	return parseReport(text)
 }
 
 // selectArrived finds an earlier arrival of the envelope's document; "" when

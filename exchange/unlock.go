@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"vanthu/exchange/registry"
 	"vanthu/signing/keys"
 	"vanthu/signing/pki"
@@ -25,6 +27,7 @@ const (
 type unlocked struct {
 	secret [32]byte // of this process
 	now    func() time.Time
+	flight singleflight.Group // many documents signed at once open the key once
 	mu     sync.Mutex
 	kept   map[unlockKey]unlockedKey
 }
@@ -48,6 +51,7 @@ func newUnlocked(now func() time.Time) *unlocked {
 func (u *unlocked) open(o registry.Owner, p12 []byte, passphrase string) (*keys.Key, error) {
 	m := hmac.New(sha256.New, u.secret[:])
 	file := sha256.Sum256(p12)
+	m.Write([]byte(o.Kind + "/" + registry.OwnerKind(o.ID) + "/"))
 	m.Write(file[:])
 	m.Write([]byte(passphrase))
 	k := unlockKey{owner: o}
@@ -59,10 +63,11 @@ func (u *unlocked) open(o registry.Owner, p12 []byte, passphrase string) (*keys.
 	if ok && now.Before(e.until) {
 		return e.key, nil
 	}
-	key, err := keys.FromPKCS12(p12, passphrase)
+	opened, err, _ := u.flight.Do(string(k.mac[:]), func() (any, error) { return keys.FromPKCS12(p12, passphrase) })
 	if err != nil {
 		return nil, err
 	}
+	key := opened.(*keys.Key)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for old, e := range u.kept {

@@ -118,14 +118,17 @@ func (s *Service) judged(d blob.Digest, r *signing.Report) {
 // readPDF reads a PDF that comes in, up to the limit. Whether it is one is for
 // the validator to say.
 func (s *Service) readPDF(r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, s.cfg.MaxPDF+1))
-	if err != nil {
+	var data bytes.Buffer
+	if sized, ok := r.(interface{ Len() int }); ok && int64(sized.Len()) <= s.cfg.MaxPDF {
+		data.Grow(sized.Len() + bytes.MinRead)
+	}
+	if _, err := data.ReadFrom(io.LimitReader(r, s.cfg.MaxPDF+1)); err != nil {
 		return nil, fmt.Errorf("reading the PDF: %w", err)
 	}
-	if int64(len(data)) > s.cfg.MaxPDF {
+	if int64(data.Len()) > s.cfg.MaxPDF {
 		return nil, s.tooLarge()
 	}
-	return data, nil
+	return data.Bytes(), nil
 }
 
 func (s *Service) tooLarge() *Error {

@@ -131,7 +131,6 @@ CREATE UNIQUE INDEX exchange_incoming_once ON exchange_incoming (agency, sender,
 CREATE INDEX exchange_incoming_list ON exchange_incoming (agency, id);
 CREATE INDEX exchange_incoming_status ON exchange_incoming (agency, status, id);
 CREATE INDEX exchange_incoming_notify ON exchange_incoming (agency, id) WHERE notified = 0;
-CREATE INDEX exchange_incoming_document ON exchange_incoming (document);
 CREATE UNIQUE INDEX exchange_incoming_number ON exchange_incoming (agency, arrival_year, arrival_number) WHERE arrival_number > 0;
 
 -- Statuses signed by the receiving agency. Written unsigned with the act (the
