@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -14,6 +15,9 @@ import (
 
 	"vanthu/exchange"
 )
+
+// imageLimit bounds the picture of a signature or a seal.
+const imageLimit = 3 << 20
 
 func (v *visit) documentID() exchange.DocumentID { return exchange.DocumentID(v.r.PathValue("id")) }
 
@@ -147,13 +151,22 @@ func (v *visit) acted(err error, done string) error {
 }
 
 func (s *server) sign(v *visit) error {
-	if err := v.r.ParseForm(); err != nil {
+	in := exchange.SignInput{}
+	err := v.r.ParseMultipartForm(formMemory)
+	switch {
+	case errors.Is(err, http.ErrNotMultipart): // a form without a picture
+	case err != nil:
 		return formError(err)
+	default:
+		defer func() { _ = v.r.MultipartForm.RemoveAll() }() // temporary files of the parser
+		if in.Image, _, err = v.readUpload("image", imageLimit); err != nil {
+			return err
+		}
 	}
-	step := exchange.Step(v.r.PostFormValue("step"))
-	_, _, err := s.cfg.Service.Sign(v.ctx(), v.actor, v.documentID(),
-		exchange.SignInput{Step: step, Passphrase: v.r.PostFormValue("passphrase")})
-	return v.acted(err, string(step))
+	in.Step, in.Passphrase = exchange.Step(v.r.PostFormValue("step")), v.r.PostFormValue("passphrase")
+	in.Invisible = v.r.PostFormValue("invisible") != ""
+	_, _, err = s.cfg.Service.Sign(v.ctx(), v.actor, v.documentID(), in)
+	return v.acted(err, string(in.Step))
 }
 
 func (s *server) number(v *visit) error {

@@ -269,6 +269,8 @@ func TestMainJobInTheBrowser(t *testing.T) {
 func (b *browser) signStep(state, picture string) {
 	b.t.Helper()
 	b.fill(".actionbar input[name=passphrase]", testPassphrase)
+	b.do("the look of the signature", chromedp.Click(chromedp.CSS(".actionbar .look summary")))
+	b.picture("signing-" + picture)
 	b.press(".actionbar form[action$='/sign'] .btn")
 	b.wants(".chips", state)
 	b.seen()

@@ -2,6 +2,9 @@ package console
 
 import (
 	"bytes"
+	"image"
+	"image/color"
+	"image/png"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -130,6 +133,18 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// stroke is a picture of a signature: a blue line on a transparent ground.
+func stroke(t *testing.T) []byte {
+	t.Helper()
+	picture := image.NewNRGBA(image.Rect(0, 0, 120, 40))
+	for x := 10; x < 110; x++ {
+		picture.Set(x, 30-x/5, color.NRGBA{R: 20, G: 40, B: 160, A: 255})
+	}
+	var b bytes.Buffer
+	check(t, png.Encode(&b, picture))
+	return b.Bytes()
+}
+
 // testMainJobWithoutScripts does the whole job with plain links and forms.
 func testMainJobWithoutScripts(t *testing.T, h *hub) {
 	officer, leader, clerk, other := newVisitor(t, h), newVisitor(t, h), newVisitor(t, h), newVisitor(t, h)
@@ -151,7 +166,7 @@ func testMainJobWithoutScripts(t *testing.T, h *hub) {
 	sign(officer, "initial", "Đã ký nháy")
 	wants(t, officer.post(path+"/sign", http.StatusForbidden, url.Values{"step": {"seal"}, "passphrase": {testPassphrase}}), `id="problem"`)
 	wants(t, officer.get(path, http.StatusOK), "Chờ lãnh đạo ký duyệt")
-	sign(leader, "approve", "Đã ký duyệt")
+	wants(t, leader.upload(path+"/sign", http.StatusOK, "image", "chu-ky.png", stroke(t), url.Values{"step": {"approve"}, "passphrase": {testPassphrase}}), "Đã ký duyệt")
 	wants(t, clerk.post(path+"/number", http.StatusOK, nil), "01/QĐ-UBND")
 	sign(clerk, "seal", "Đã ký số cơ quan")
 	wants(t, clerk.get(path+"/send?q=noi+vu&to=H03.14", http.StatusOK), "Sở Nội vụ", "Sở Tài chính")

@@ -79,6 +79,9 @@ func (s *server) bodyLimit(r *http.Request) int64 {
 	if r.URL.Path == "/compose" || r.URL.Path == "/check" {
 		return s.cfg.MaxPDF + form
 	}
+	if strings.HasSuffix(r.URL.Path, "/sign") {
+		return imageLimit + form
+	}
 	return form
 }
 

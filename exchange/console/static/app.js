@@ -25,7 +25,7 @@ function dropZone(zone) {
     zone.classList.toggle("filled", Boolean(file));
     if (!file) return;
     name.textContent = file.name;
-    document.dispatchEvent(new CustomEvent("vanthu:file", { detail: file }));
+    if (input.accept.includes("pdf")) document.dispatchEvent(new CustomEvent("vanthu:file", { detail: file }));
     if ("submit" in zone.dataset) zone.closest("form").requestSubmit();
   });
   for (const kind of ["dragenter", "dragover"]) zone.addEventListener(kind, () => zone.classList.add("over"));
