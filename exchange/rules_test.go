@@ -214,15 +214,30 @@ func TestTallyExplainsTheGap(t *testing.T) {
 	agencies := []registry.AgencyID{"H03", "H03.01", "H03.02"}
 	statuses := append(Statuses(), StatusNone)
 	rapid.Check(t, func(t *rapid.T) {
+		drawGroup := rapid.Custom(func(t *rapid.T) group {
+			return group{rapid.SampledFrom(agencies).Draw(t, "agency"), rapid.SampledFrom([]string{"QĐ", "CV", "NQ", "XX"}).Draw(t, "type"),
+				rapid.Int64Range(20000, 20005).Draw(t, "day"), rapid.IntRange(1, 50).Draw(t, "n")}
+		})
 		documents := rapid.SliceOf(rapid.Custom(func(t *rapid.T) documentGroup {
-			return documentGroup{rapid.SampledFrom(agencies).Draw(t, "agency"), rapid.SampledFrom(States()[2:]).Draw(t, "state"), rapid.IntRange(1, 50).Draw(t, "n")}
+			return documentGroup{drawGroup.Draw(t, "group"), rapid.SampledFrom(States()[2:]).Draw(t, "state")}
 		})).Draw(t, "documents")
 		deliveries := rapid.SliceOf(rapid.Custom(func(t *rapid.T) deliveryGroup {
-			return deliveryGroup{agency: rapid.SampledFrom(agencies).Draw(t, "agency"), status: rapid.SampledFrom(statuses).Draw(t, "status"),
-				transport: rapid.SampledFrom([]string{TransportInitial, TransportProcessing, TransportDone, TransportFail}).Draw(t, "transport"),
-				count:     rapid.IntRange(1, 50).Draw(t, "n")}
+			return deliveryGroup{group: drawGroup.Draw(t, "group"), status: rapid.SampledFrom(statuses).Draw(t, "status"),
+				transport:  rapid.SampledFrom([]string{TransportInitial, TransportProcessing, TransportDone, TransportFail}).Draw(t, "transport"),
+				registered: rapid.Bool().Draw(t, "registered")}
 		})).Draw(t, "deliveries")
-		st := tally(documents, deliveries, nil)
+		var scope map[registry.AgencyID]bool
+		if rapid.Bool().Draw(t, "scoped") {
+			scope = map[registry.AgencyID]bool{"H03.01": true, "H03.02": true}
+		}
+		counting := newTally(scope)
+		for _, g := range documents {
+			counting.addDocuments(g)
+		}
+		for _, g := range deliveries {
+			counting.addDeliveries(g)
+		}
+		st := counting.stats()
 		gap := map[string]int{OfDocument: st.Population - st.Electronic, OfDelivery: st.Deliveries - (st.Arrived - st.Refused - st.Recalled)}
 		for _, m := range st.Missing {
 			gap[m.Of] -= m.Count
@@ -230,16 +245,43 @@ func TestTallyExplainsTheGap(t *testing.T) {
 		if gap[OfDocument] != 0 || gap[OfDelivery] != 0 {
 			t.Fatalf("unexplained: %v of %+v", gap, st)
 		}
-		sum := Counts{}
-		for _, a := range st.ByAgency {
-			sum.Population += a.Population
-			sum.Electronic += a.Electronic
-			sum.Deliveries += a.Deliveries
+		var agencyRows, typeRows, dayRows []Counts
+		for _, row := range st.ByAgency {
+			agencyRows = append(agencyRows, row.Counts)
+			if scope != nil && !scope[row.Agency] {
+				t.Fatalf("%s is out of scope", row.Agency)
+			}
 		}
-		if sum.Population != st.Population || sum.Electronic != st.Electronic || sum.Deliveries != st.Deliveries {
-			t.Fatalf("agencies add up to %+v of %+v", sum, st.Counts)
+		for _, row := range st.ByType {
+			typeRows = append(typeRows, row.Counts)
+		}
+		for _, row := range st.ByDay {
+			dayRows = append(dayRows, row.Counts)
+		}
+		for by, rows := range map[string][]Counts{"agency": agencyRows, "type": typeRows, "day": dayRows} {
+			if sum := sumOf(rows); sum != st.Counts {
+				t.Fatalf("by %s the rows add up to %+v of %+v", by, sum, st.Counts)
+			}
 		}
 	})
+}
+
+// sumOf adds rows field by field and works out the rates anew.
+func sumOf(rows []Counts) Counts {
+	var sum Counts
+	for _, r := range rows {
+		sum.Population += r.Population
+		sum.Electronic += r.Electronic
+		sum.Cancelled += r.Cancelled
+		sum.Excluded += r.Excluded
+		sum.Deliveries += r.Deliveries
+		sum.Arrived += r.Arrived
+		sum.Registered += r.Registered
+		sum.Completed += r.Completed
+		sum.Refused += r.Refused
+		sum.Recalled += r.Recalled
+	}
+	return sum.rated()
 }
 
 func TestEventTexts(t *testing.T) {

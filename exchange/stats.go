@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -66,14 +67,33 @@ type AgencyCounts struct {
 	Counts
 }
 
+// TypeCounts are the figures of one type of document (loại văn bản).
+type TypeCounts struct {
+	Type   string `json:"type"` // DocType.Code
+	Name   string `json:"name"`
+	NameEN string `json:"name_en"`
+	Counts
+}
+
+// DayCounts are the figures of the documents issued on one day in Vietnam, with
+// all that has become of them since.
+type DayCounts struct {
+	Day string `json:"day"` // YYYY-MM-DD
+	Counts
+}
+
 // Stats is the electronic exchange rate of a period, with its causes; see Counts.
+// Each breakdown has a row for what documents there are, and adds up to the
+// figures of the period.
 type Stats struct {
 	Definition int       `json:"definition"` // version of the definition
 	From       time.Time `json:"from"`
 	To         time.Time `json:"to"` // exclusive
 	Counts
 	Missing  []Missing      `json:"missing"`
-	ByAgency []AgencyCounts `json:"by_agency"` // with documents in the period, by code
+	ByAgency []AgencyCounts `json:"by_agency"` // by code
+	ByType   []TypeCounts   `json:"by_type"`   // in the order of DocTypes
+	ByDay    []DayCounts    `json:"by_day"`    // in order of time
 }
 
 // causes gives all causes in the order they are shown.
@@ -89,19 +109,25 @@ func causes() []Missing {
 	}
 }
 
+// group is what the documents that are counted together have in common.
+type group struct {
+	agency  registry.AgencyID
+	docType string
+	day     int64 // since 1 January 1970 in Vietnam
+	count   int
+}
+
 // documentGroup and deliveryGroup are what the store counts.
 type documentGroup struct {
-	agency registry.AgencyID
-	state  State
-	count  int
+	group
+	state State
 }
 
 type deliveryGroup struct {
-	agency     registry.AgencyID
+	group
 	transport  string
 	status     Status
 	registered bool
-	count      int
 }
 
 // Stats counts the documents issued from from to before to, by days in Vietnam.
@@ -115,19 +141,17 @@ func (s *Service) Stats(ctx context.Context, by registry.Actor, from, to time.Ti
 	if err != nil {
 		return nil, err
 	}
-	var documents []documentGroup
-	var deliveries []deliveryGroup
-	err = s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
-		if documents, err = countDocuments(ctx, tx, only, from, to); err != nil {
+	t := newTally(scope)
+	err = s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if err := countDocuments(ctx, tx, only, from, to, t.addDocuments); err != nil {
 			return err
 		}
-		deliveries, err = countDeliveries(ctx, tx, only, from, to)
-		return err
+		return countDeliveries(ctx, tx, only, from, to, t.addDeliveries)
 	})
 	if err != nil {
 		return nil, storageError("counting", err)
 	}
-	st := tally(documents, deliveries, scope)
+	st := t.stats()
 	st.From, st.To = from, to
 	for i := range st.ByAgency {
 		if a, err := s.reg.Agency(ctx, st.ByAgency[i].Agency); err == nil {
@@ -161,51 +185,84 @@ func (s *Service) scope(ctx context.Context, by registry.Actor) (set map[registr
 }
 
 // tally turns groups into figures. It is pure.
-func tally(documents []documentGroup, deliveries []deliveryGroup, scope map[registry.AgencyID]bool) *Stats {
-	st := &Stats{Definition: 1, ByAgency: []AgencyCounts{}}
-	at := map[registry.AgencyID]*Counts{}
-	of := func(a registry.AgencyID) *Counts {
-		if at[a] == nil {
-			at[a] = &Counts{}
-		}
-		return at[a]
+type tally struct {
+	scope    map[registry.AgencyID]bool // nil: every agency
+	all      Counts
+	missing  map[string]int // by cause
+	byAgency map[registry.AgencyID]*Counts
+	byType   map[string]*Counts
+	byDay    map[int64]*Counts
+}
+
+func newTally(scope map[registry.AgencyID]bool) *tally {
+	return &tally{
+		scope: scope, missing: map[string]int{},
+		byAgency: map[registry.AgencyID]*Counts{}, byType: map[string]*Counts{}, byDay: map[int64]*Counts{},
 	}
-	missing := map[string]int{}
-	for _, g := range documents {
-		if scope != nil && !scope[g.agency] {
-			continue
-		}
-		for _, c := range []*Counts{&st.Counts, of(g.agency)} {
-			c.addDocuments(g)
-		}
-		missing[documentCause(g.state)] += g.count
+}
+
+// rows gives all the figures that a group is part of; none when it is out of scope.
+func (t *tally) rows(g group) []*Counts {
+	if t.scope != nil && !t.scope[g.agency] {
+		return nil
 	}
-	for _, g := range deliveries {
-		if scope != nil && !scope[g.agency] {
-			continue
-		}
-		for _, c := range []*Counts{&st.Counts, of(g.agency)} {
-			c.addDeliveries(g)
-		}
-		missing[deliveryCause(g)] += g.count
+	return []*Counts{&t.all, rowOf(t.byAgency, g.agency), rowOf(t.byType, g.docType), rowOf(t.byDay, g.day)}
+}
+
+func rowOf[K comparable](rows map[K]*Counts, key K) *Counts {
+	c := rows[key]
+	if c == nil {
+		c = &Counts{}
+		rows[key] = c
 	}
+	return c
+}
+
+func (t *tally) addDocuments(g documentGroup) {
+	rows := t.rows(g.group)
+	for _, c := range rows {
+		c.addDocuments(g)
+	}
+	if rows != nil {
+		t.missing[documentCause(g.state)] += g.count
+	}
+}
+
+func (t *tally) addDeliveries(g deliveryGroup) {
+	rows := t.rows(g.group)
+	for _, c := range rows {
+		c.addDeliveries(g)
+	}
+	if rows != nil {
+		t.missing[deliveryCause(g)] += g.count
+	}
+}
+
+// stats gives the figures of all that was added; the names of agencies are not known here.
+func (t *tally) stats() *Stats {
+	st := &Stats{Definition: 1, Counts: t.all.rated(), ByAgency: []AgencyCounts{}, ByType: []TypeCounts{}, ByDay: []DayCounts{}}
 	for _, m := range causes() {
-		m.Count = missing[m.Cause]
+		m.Count = t.missing[m.Cause]
 		if m.Count > 0 {
 			st.Missing = append(st.Missing, m)
 		}
 	}
-	st.rates()
-	for a, c := range at {
-		c.rates()
-		st.ByAgency = append(st.ByAgency, AgencyCounts{Agency: a, Counts: *c})
+	for _, a := range slices.Sorted(maps.Keys(t.byAgency)) {
+		st.ByAgency = append(st.ByAgency, AgencyCounts{Agency: a, Counts: t.byAgency[a].rated()})
 	}
-	slices.SortFunc(st.ByAgency, func(a, b AgencyCounts) int {
-		if a.Agency < b.Agency {
-			return -1
+	for _, known := range DocTypes() {
+		if c := t.byType[known.Code]; c != nil {
+			st.ByType = append(st.ByType, TypeCounts{Type: known.Code, Name: known.Name, NameEN: known.NameEN, Counts: c.rated()})
 		}
-		return 1
-	})
+	}
+	for _, code := range slices.Sorted(maps.Keys(t.byType)) {
+		if _, known := DocTypeOf(code); !known {
+			st.ByType = append(st.ByType, TypeCounts{Type: code, Name: code, NameEN: code, Counts: t.byType[code].rated()})
+		}
+	}
+	for _, day := range slices.Sorted(maps.Keys(t.byDay)) {
+		st.ByDay = append(st.ByDay, DayCounts{Day: time.Unix(day*86400, 0).UTC().Format(time.DateOnly), Counts: t.byDay[day].rated()})
+	}
 	return st
 }
 
@@ -238,7 +295,8 @@ func (c *Counts) addDeliveries(g deliveryGroup) {
 	}
 }
 
-func (c *Counts) rates() {
+// rated gives the counts with their rates.
+func (c Counts) rated() Counts {
 	ratio := func(part, whole int) float64 {
 		if whole == 0 {
 			return 1
@@ -247,6 +305,7 @@ func (c *Counts) rates() {
 	}
 	c.Rate = ratio(c.Electronic, c.Population)
 	c.DeliveryRate = ratio(c.Arrived-c.Refused-c.Recalled, c.Deliveries)
+	return c
 }
 
 // documentCause tells why a numbered document does not count as electronic; ""
