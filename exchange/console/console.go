@@ -31,6 +31,7 @@ type server struct {
 	voices  map[string]*voice
 	assets  *assets
 	log     *slog.Logger
+	files   http.Handler // the embedded files under /static/
 	handler http.Handler
 }
 
@@ -53,6 +54,7 @@ func New(cfg Config) (http.Handler, error) {
 	if s.assets, err = newAssets(); err != nil {
 		return nil, err
 	}
+	s.files = http.StripPrefix("/static/", http.FileServerFS(s.assets.files))
 	if s.voices, err = newVoices(s.assets); err != nil {
 		return nil, err
 	}

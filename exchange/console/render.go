@@ -172,7 +172,7 @@ func (v *voice) functions(assets *assets) template.FuncMap {
 }
 
 // render runs a whole screen before a byte is sent, so that a failure can still become an error page.
-func (v *voice) render(screen string, p *page) ([]byte, error) {
+func (v *voice) render(screen string, p *page) (*bytes.Buffer, error) {
 	t, ok := v.pages[screen]
 	if !ok {
 		return nil, fmt.Errorf("no screen %q", screen)
@@ -181,7 +181,7 @@ func (v *voice) render(screen string, p *page) ([]byte, error) {
 	if err := t.ExecuteTemplate(&b, "base", p); err != nil {
 		return nil, fmt.Errorf("rendering %s: %w", screen, err)
 	}
-	return b.Bytes(), nil
+	return &b, nil
 }
 
 // icon gives a small line drawing; the word beside it carries the meaning.

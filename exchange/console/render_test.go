@@ -50,7 +50,7 @@ func TestEveryScreenRenders(t *testing.T) {
 						t.Errorf("%s %s %d: %v", lang, name, i, err)
 						continue
 					}
-					checkHTML(t, lang+" "+name, html)
+					checkHTML(t, lang+" "+name, html.Bytes())
 				}
 			}
 		}

@@ -23,7 +23,7 @@ func TestSampleShots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &server{assets: a, voices: testVoices(t)}
+	srv := &server{assets: a, voices: testVoices(t), files: http.StripPrefix("/static/", http.FileServerFS(a.files))}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /static/", srv.static)
 	mux.HandleFunc("GET /s/{lang}/{screen}", func(w http.ResponseWriter, r *http.Request) {
@@ -40,7 +40,7 @@ func TestSampleShots(t *testing.T) {
 		}
 		securityHeaders(w.Header())
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(html)
+		_, _ = html.WriteTo(w)
 	})
 	hs := httptest.NewServer(mux)
 	defer hs.Close()
