@@ -32,14 +32,23 @@ type initCmd struct {
 func (c initCmd) Run(a *app) error {
 	cfg := DefaultConfig()
 	cfg.Name, cfg.Domain = c.Name, c.Domain
-	if err := initDataFolder(a.ctx, c.Dir, cfg, time.Now); err != nil {
-		return err
+	if err := os.MkdirAll(filepath.Dir(c.Dir), 0o700); err != nil {
+		return fmt.Errorf("make the data folder %s: %w", c.Dir, err)
 	}
+	// A folder that init itself made holds nothing but what init put there: a failed init takes it away again.
+	made := os.Mkdir(c.Dir, 0o700) == nil
+	err := initDataFolder(a.ctx, c.Dir, cfg, time.Now)
 	secret := rand.Text()
-	if err := c.addAdministrator(a, cfg, secret); err != nil {
+	if err == nil {
+		err = c.addAdministrator(a, cfg, secret)
+	}
+	if err != nil && made {
+		err = errors.Join(err, os.RemoveAll(c.Dir))
+	}
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(a.stdout, `Đã tạo %s
+	_, err = fmt.Fprintf(a.stdout, `Đã tạo %s
 Quản trị: %s
 Mật khẩu (chỉ hiện một lần): %s
 Chạy: vanthu serve --data %s
