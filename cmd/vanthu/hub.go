@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -253,7 +254,8 @@ func (h *Hub) listen(ctx context.Context, door, address string, serve func(net.L
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
-		return fmt.Errorf("open %s on %s: %w; choose another address in %s", door, address, err, configName)
+		setting := "listen." + strings.ReplaceAll(door, "-", "_")
+		return fmt.Errorf("open %s on %s: %w; choose another address by %s in %s", door, address, err, setting, configName)
 	}
 	h.addresses = append(h.addresses, Address{Door: door, Addr: listener.Addr().String()})
 	h.serving.Go(func() error {

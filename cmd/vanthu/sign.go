@@ -138,6 +138,9 @@ func (c signCmd) openKey(a *app) (*keys.Key, error) {
 		return nil, unreadable(err)
 	}
 	key, err := keys.FromPKCS12(data, passphrase)
+	if errors.Is(err, keys.ErrPassphrase) && passphrase == "" {
+		return nil, &exitError{code: exitFail, err: fmt.Errorf("%s needs a passphrase: give --passphrase-file or VANTHU_PASSPHRASE; nothing was signed", c.Key)}
+	}
 	if errors.Is(err, keys.ErrPassphrase) {
 		return nil, &exitError{code: exitFail, err: fmt.Errorf("%s: wrong passphrase; nothing was signed", c.Key)}
 	}
