@@ -1,15 +1,12 @@
 package main
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"time"
 
-	"vanthu/exchange"
 	"vanthu/exchange/registry"
 	"vanthu/mail"
 )
@@ -196,70 +193,4 @@ func (c accountListCmd) Run(a *app) error {
 		}
 		return nil
 	})
-}
-
-type statsCmd struct {
-	dataFlags
-	From   string `required:"" help:"Từ ngày, YYYY-MM-DD. | First day."`
-	To     string `required:"" help:"Đến hết ngày, YYYY-MM-DD. | Last day."`
-	By     string `default:"agency" enum:"agency" help:"Theo cơ quan. | By agency."`
-	Format string `default:"json" enum:"json,csv" help:"Dạng kết quả. | Form of the result."`
-}
-
-// vietnam is the zone of every official date (UTC+7, without summer time).
-func vietnam() *time.Location { return time.FixedZone("+07", 7*60*60) }
-
-// Run prints the exchange rate of a period, whole days in Vietnam time.
-func (c statsCmd) Run(a *app) error {
-	from, err := time.ParseInLocation(time.DateOnly, c.From, vietnam())
-	if err != nil {
-		return unreadable(fmt.Errorf("--from: %w", err))
-	}
-	to, err := time.ParseInLocation(time.DateOnly, c.To, vietnam())
-	if err != nil {
-		return unreadable(fmt.Errorf("--to: %w", err))
-	}
-	if to.Before(from) {
-		return unreadable(fmt.Errorf("--to %s is before --from %s", c.To, c.From))
-	}
-	return c.with(a, func(hub *Hub) error {
-		stats, err := hub.Service.Stats(a.ctx, registry.System("stats"), from, to.AddDate(0, 0, 1))
-		if err != nil {
-			return err
-		}
-		if c.Format == "csv" {
-			return writeStatsCSV(a, stats)
-		}
-		return json.NewEncoder(a.stdout).Encode(stats)
-	})
-}
-
-// writeStatsCSV writes one line per agency and one for all, with a byte-order mark so that spreadsheets read the
-// Vietnamese names as UTF-8.
-func writeStatsCSV(a *app, stats *exchange.Stats) error {
-	if _, err := a.stdout.Write([]byte("\xEF\xBB\xBF")); err != nil {
-		return err
-	}
-	out := csv.NewWriter(a.stdout)
-	line := func(code, name string, n exchange.Counts) error {
-		return out.Write([]string{
-			code, cell(name), strconv.Itoa(n.Population), strconv.Itoa(n.Electronic), strconv.FormatFloat(n.Rate, 'f', 4, 64),
-			strconv.Itoa(n.Deliveries), strconv.Itoa(n.Arrived), strconv.Itoa(n.Registered), strconv.Itoa(n.Completed), strconv.Itoa(n.Refused),
-		})
-	}
-	err := out.Write([]string{"agency", "name", "population", "electronic", "rate", "deliveries", "arrived", "registered", "completed", "refused"})
-	for _, agency := range stats.ByAgency {
-		err = errors.Join(err, line(string(agency.Agency), agency.Name, agency.Counts))
-	}
-	err = errors.Join(err, line("", "Tổng", stats.Counts))
-	out.Flush()
-	return errors.Join(err, out.Error())
-}
-
-// cell keeps a spreadsheet from running a text as a formula.
-func cell(text string) string {
-	if text != "" && (text[0] == '=' || text[0] == '+' || text[0] == '-' || text[0] == '@') {
-		return "'" + text
-	}
-	return text
 }
