@@ -29,13 +29,14 @@ func bulky(tb testing.TB, name certs.Name, size, signatures int) []byte {
 	}
 	p.object(18, fmt.Sprintf("<</Length %d>>stream\n%s\nendstream", size, random))
 	sign := signedBy(tb, cms.SignRequest{Key: testKey(tb, name)})
-	fields := "5 0 R"
+	var fields strings.Builder
+	fields.WriteString("5 0 R")
 	p.sign(5, "ETSI.CAdES.detached", sign)
 	for i := 1; i < signatures; i++ {
 		num := 20 + 2*i
-		fields += fmt.Sprintf(" %d 0 R", num)
-		p.object(1, "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields["+fields+"]/SigFlags 3>>>>")
-		p.object(3, "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R/Annots["+fields+"]>>")
+		fmt.Fprintf(&fields, " %d 0 R", num)
+		p.object(1, "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields["+fields.String()+"]/SigFlags 3>>>>")
+		p.object(3, "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R/Annots["+fields.String()+"]>>")
 		p.sign(num, "ETSI.CAdES.detached", sign)
 	}
 	return p.Bytes()

@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 )
@@ -97,9 +98,7 @@ func TestLaterSignatures(t *testing.T) {
 	}
 	added := func(f string, more objects) changeCase {
 		objs := objects{70: f, 71: newSig, 72: form100}
-		for n, o := range more {
-			objs[n] = o
-		}
+		maps.Copy(objs, more)
 		return changeCase{edits: withField(), objs: objs}
 	}
 	for name, c := range map[string]struct {

@@ -15,7 +15,7 @@ import (
 )
 
 // Object is one PDF object: nil (null), bool, int64, float64, [Name], [String], [Array], [Dict], [*Stream] or [Ref].
-type Object interface{}
+type Object any
 
 // Name is a PDF name without its leading slash and with #xx escapes resolved (ISO 32000-2 §7.3.5).
 type Name string

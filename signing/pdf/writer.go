@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -39,9 +40,7 @@ func AppendObject(dst []byte, o Object) []byte {
 		return appendDict(dst, v)
 	case *Stream:
 		dict := make(Dict, len(v.Dict)+1)
-		for k, e := range v.Dict {
-			dict[k] = e
-		}
+		maps.Copy(dict, v.Dict)
 		dict["Length"] = int64(len(v.Raw))
 		dst = append(appendDict(dst, dict), "\nstream\n"...)
 		dst = append(dst, v.Raw...)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"errors"
+	"maps"
 	"math"
 	"reflect"
 	"testing"
@@ -17,9 +18,7 @@ func withField(entries pdf.Dict, kid bool) []byte {
 	d := pdftest.New(pdftest.Options{Rotate: 90, UserUnit: 2})
 	field := pdf.Dict{"FT": pdf.Name("Sig"), "T": pdf.Text("Ký nháy")}
 	widget := pdf.Dict{"Type": pdf.Name("Annot"), "Subtype": pdf.Name("Widget"), "Rect": pdf.Array{int64(200), int64(150), int64(100), int64(100)}, "F": int64(4)}
-	for key, v := range entries {
-		field[key] = v
-	}
+	maps.Copy(field, entries)
 	var ref, widgetRef pdf.Ref
 	if kid {
 		ref = d.Add(field)
@@ -27,9 +26,7 @@ func withField(entries pdf.Dict, kid bool) []byte {
 		widgetRef = d.Add(widget)
 		field["Kids"] = pdf.Array{widgetRef}
 	} else {
-		for key, v := range widget {
-			field[key] = v
-		}
+		maps.Copy(field, widget)
 		ref = d.Add(field)
 		widgetRef = ref
 	}

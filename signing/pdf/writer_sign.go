@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -108,7 +109,7 @@ func PrepareSignature(src io.ReaderAt, f *File, r SignatureRequest) (*Prepared, 
 // fieldFor finds the empty field to fill or makes a new one, and checks that it may be signed.
 func (u *Update) fieldFor(r SignatureRequest, signed []Field) (*signatureField, error) {
 	for _, s := range signed {
-		if r.Field != "" && (s.Name == r.Field || contains(s.Others, r.Field)) {
+		if r.Field != "" && (s.Name == r.Field || slices.Contains(s.Others, r.Field)) {
 			return nil, fmt.Errorf("field %q: %w", r.Field, ErrFieldSigned)
 		}
 	}
@@ -127,15 +128,6 @@ func (u *Update) fieldFor(r SignatureRequest, signed []Field) (*signatureField, 
 		return nil, err
 	}
 	return u.newField(FieldSpec{Name: name, Page: r.Page, Rect: r.Rect})
-}
-
-func contains(list []string, s string) bool {
-	for _, e := range list {
-		if e == s {
-			return true
-		}
-	}
-	return false
 }
 
 // existingField copies an empty field and its first widget into the update.

@@ -215,7 +215,7 @@ func (f *File) parseSubsection(l *lexer) (subsection, error) {
 		return subsection{}, l.fail("malformed cross-reference subsection")
 	}
 	sub := subsection{first: uint32(first)}
-	for i := int64(0); i < count; i++ {
+	for range count {
 		at := l.offset()
 		e, ok := parseEntry(l)
 		if !ok {

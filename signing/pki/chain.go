@@ -3,6 +3,7 @@ package pki
 import (
 	"bytes"
 	"crypto/x509"
+	"slices"
 	"time"
 )
 
@@ -219,8 +220,8 @@ func (s *search) judgeIssuer(path []*x509.Certificate, i int) Reasons {
 			reasons = append(reasons, Reason{Code: CodePathLength, Sub: ChainConstraints, Detail: name})
 		}
 	}
-	if s.usage == UsageTimestamping && hasUsages(c) && !hasUsage(c, x509.ExtKeyUsageTimeStamping) &&
-		!hasUsage(c, x509.ExtKeyUsageAny) {
+	if s.usage == UsageTimestamping && hasUsages(c) && !slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageTimeStamping) &&
+		!slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny) {
 		reasons = append(reasons, Reason{Code: CodeTimestampUsage, Sub: ChainConstraints, Detail: name})
 	}
 	return reasons
@@ -252,11 +253,11 @@ func CheckUsage(c *x509.Certificate, usage Usage) Reasons {
 		}
 	case UsageTimestamping:
 		if !signs || len(c.ExtKeyUsage) != 1 || len(c.UnknownExtKeyUsage) != 0 ||
-			!hasUsage(c, x509.ExtKeyUsageTimeStamping) || !usageCritical(c) {
+			!slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageTimeStamping) || !usageCritical(c) {
 			return bad(CodeTimestampUsage, "extended key usage must be timeStamping, critical and only")
 		}
 	case UsageOCSP:
-		if !signs || !hasUsage(c, x509.ExtKeyUsageOCSPSigning) {
+		if !signs || !slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning) {
 			return bad(CodeUsage, "OCSP signing")
 		}
 	case UsageCRL:
@@ -284,15 +285,6 @@ func onlyForeignUsages(c *x509.Certificate) bool {
 }
 
 func hasUsages(c *x509.Certificate) bool { return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) > 0 }
-
-func hasUsage(c *x509.Certificate, usage x509.ExtKeyUsage) bool {
-	for _, u := range c.ExtKeyUsage {
-		if u == usage {
-			return true
-		}
-	}
-	return false
-}
 
 // usageCritical tells whether the extended key usage extension is critical.
 func usageCritical(c *x509.Certificate) bool {

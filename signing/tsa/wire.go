@@ -5,6 +5,7 @@ import (
 	"encoding/asn1"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -166,22 +167,23 @@ func parseResponse(der []byte) ([]byte, error) {
 		}
 		return seq, nil
 	}
-	detail := fmt.Sprintf("status %d", code)
+	var detail strings.Builder
+	fmt.Fprintf(&detail, "status %d", code)
 	if status.PeekASN1Tag(cbasn1.SEQUENCE) {
 		var texts, text cryptobyte.String
 		if status.ReadASN1(&texts, cbasn1.SEQUENCE) && texts.ReadASN1(&text, cbasn1.UTF8String) && len(text) < 500 {
-			detail += fmt.Sprintf(", %q", []byte(text))
+			fmt.Fprintf(&detail, ", %q", []byte(text))
 		}
 	}
 	var bits asn1.BitString
 	if status.PeekASN1Tag(cbasn1.BIT_STRING) && status.ReadASN1BitString(&bits) {
 		for i := range min(bits.BitLength, 64) {
 			if bits.At(i) != 0 {
-				detail += ", " + failure(i).String()
+				fmt.Fprintf(&detail, ", %s", failure(i))
 			}
 		}
 	}
-	return nil, fmt.Errorf("%w: %s", ErrRefused, detail)
+	return nil, fmt.Errorf("%w: %s", ErrRefused, detail.String())
 }
 
 // info is a TSTInfo (RFC 3161 §2.4.2) to write.
