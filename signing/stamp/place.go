@@ -13,12 +13,19 @@ import (
 // PointsPerMM converts millimetres to points (1/72 inch).
 const PointsPerMM = 72 / 25.4
 
+// The A4 sheet upright, in millimetres.
+const a4Width, a4Height = 210, 297
+
 // RectMM is a rectangle on the page as a reader sees it: millimetres, X and Y from the top left
 // corner of the shown page (after /CropBox and /Rotate).
 type RectMM struct{ X, Y, W, H float64 }
 
-// ErrRect is wrapped when a rectangle cannot be read or has no area.
-var ErrRect = errors.New("not a rectangle X,Y,W,H in millimetres")
+var (
+	// ErrRect is wrapped when a rectangle cannot be read or has no area.
+	ErrRect = errors.New("not a rectangle X,Y,W,H in millimetres")
+	// ErrOffPage is wrapped when no part of a rectangle is on the page.
+	ErrOffPage = errors.New("the rectangle is completely off the page")
+)
 
 // ParseRectMM reads "X,Y,W,H" in millimetres, the form of the command line.
 func ParseRectMM(s string) (RectMM, error) {
@@ -55,7 +62,9 @@ func (r RectMM) Size() (w, h float64) { return r.W * PointsPerMM, r.H * PointsPe
 
 // On converts the rectangle to the default user space of a page, [x0 y0 x1 y1] with x0<x1 and y0<y1.
 // A rectangle that reaches over an edge of the page is moved inside; one larger than the page is cut
-// to the page's size.
+// to the page's size; one that has no part on the page is refused with ErrOffPage, since a mistake is
+// likelier than the wish to see it at the edge. The places of NĐ 30/2020 Phụ lục I are measured on an upright
+// A4 sheet: what lies on that is still moved inside a smaller or turned page.
 func (r RectMM) On(p pdf.PageGeometry) ([4]float64, error) {
 	if err := r.check(); err != nil {
 		return [4]float64{}, err
@@ -65,6 +74,9 @@ func (r RectMM) On(p pdf.PageGeometry) ([4]float64, error) {
 	pw, ph := x1-x0, y1-y0
 	if p.Rotate == 90 || p.Rotate == 270 {
 		pw, ph = ph, pw
+	}
+	if r.X+r.W <= 0 || r.Y+r.H <= 0 || r.X >= max(pw/unit, a4Width) || r.Y >= max(ph/unit, a4Height) {
+		return [4]float64{}, fmt.Errorf("%g,%g,%g,%g mm on a page of %.0f × %.0f mm: %w", r.X, r.Y, r.W, r.H, pw/unit, ph/unit, ErrOffPage)
 	}
 	w, h := min(r.W*unit, pw), min(r.H*unit, ph)
 	x := max(0, min(r.X*unit, pw-w))

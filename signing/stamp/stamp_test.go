@@ -284,6 +284,20 @@ func TestRectIsKeptOnThePage(t *testing.T) {
 	if got, err = (stamp.RectMM{X: 1, Y: 1, W: 900, H: 900}).On(g); err != nil || got != g.Box {
 		t.Errorf("cut to %v, %v, want the page %v", got, err, g.Box)
 	}
+	for _, off := range []stamp.RectMM{{X: 900, Y: 900, W: 50, H: 20}, {X: 0, Y: 298, W: 50, H: 20}, {X: -50, Y: 0, W: 50, H: 20}, {X: 0, Y: -30, W: 50, H: 20}} {
+		if got, err := off.On(g); !errors.Is(err, stamp.ErrOffPage) {
+			t.Errorf("%v is put at %v, %v, want ErrOffPage", off, got, err)
+		}
+	}
+	g.Rotate = 90
+	for _, on := range []stamp.RectMM{{X: 250, Y: 10, W: 20, H: 20}, {X: 122, Y: 214, W: 52, H: 20}} {
+		if _, err := on.On(g); err != nil {
+			t.Errorf("%v on a turned page: %v", on, err)
+		}
+	}
+	if _, err := (stamp.RectMM{X: 298, Y: 10, W: 20, H: 20}).On(g); !errors.Is(err, stamp.ErrOffPage) {
+		t.Errorf("beside a turned page: %v, want ErrOffPage", err)
+	}
 	for _, bad := range []string{"", "1,2,3", "1,2,0,4", "1,2,3,-4", "a,b,c,d", "1,2,3,NaN", "1e9,0,1,1"} {
 		if r, err := stamp.ParseRectMM(bad); !errors.Is(err, stamp.ErrRect) {
 			t.Errorf("ParseRectMM(%q) = %v, %v, want ErrRect", bad, r, err)
