@@ -139,6 +139,7 @@ func (r *demoRun) invite(dir string) {
 			fmt.Fprintln(r.app.stderr)
 		}
 	}
+	fmt.Fprintf(r.app.stderr, "  %-20s %-28s %s\n", r.province.admin.Login, r.province.admin.password, r.province.admin.Position)
 	fmt.Fprintf(r.app.stderr, "  con dấu | seal %s: %s\n", r.province.sender.agency.ID, r.province.sender.sealPIN)
 }
 

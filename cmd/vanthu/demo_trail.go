@@ -78,7 +78,7 @@ func (r *demoRun) settle(ctx context.Context) error {
 	if r.clerk, err = login(ctx, r.hub.baseURL(), client, sender.clerk.Login, sender.clerk.password); err != nil {
 		return err
 	}
-	return r.say("province", fmt.Sprintf("%s và %d cơ quan nhận, %d tài khoản thư", sender.agency.Name, len(r.province.receivers), 4*len(r.province.offices())), nil)
+	return r.say("province", fmt.Sprintf("%s và %d cơ quan nhận, %d tài khoản thư", sender.agency.Name, len(r.province.receivers), 4*len(r.province.offices())+1), nil)
 }
 
 func (r *demoRun) draft(ctx context.Context) error {

@@ -16,6 +16,7 @@ import (
 type province struct {
 	sender    office
 	receivers []office
+	admin     person // quản trị of the whole province
 }
 
 // office is one agency with its people.
@@ -44,6 +45,12 @@ func plannedProvince(domain string) province {
 		ID: root, LegacyCode: "000.00.00.H99", Name: "Ủy ban nhân dân tỉnh " + provinceName, Symbol: "UBND", Place: provinceName,
 		Level: "province", Mail: "ubnd@" + domain,
 	}, "ubnd", domain, [3]string{"Nguyễn Thị Hạnh", "Trần Quốc Đạt", "Lê Ngọc Ánh"}, "CHỦ TỊCH")}
+	p.admin = person{
+		Person: registry.Person{
+			Login: "quantri", Name: "Phan Minh Tuấn", Position: "Quản trị", Mail: "quantri@" + domain, Agency: root, Roles: []registry.Role{registry.RoleAdministrator},
+		},
+		password: rand.Text(),
+	}
 	for _, r := range []struct {
 		code, legacy, name, symbol, login, position string
 		people                                      [3]string
@@ -112,6 +119,9 @@ func (p *province) settle(ctx context.Context, hub *Hub, step func()) error {
 			}
 			step()
 		}
+	}
+	if err := settlePerson(ctx, hub, &p.admin, false); err != nil {
+		return err
 	}
 	return p.sender.settleSeal(ctx, hub)
 }

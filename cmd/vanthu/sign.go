@@ -13,6 +13,7 @@ import (
 
 	"vanthu/signing"
 	"vanthu/signing/keys"
+	"vanthu/signing/pdf"
 	"vanthu/signing/stamp"
 	"vanthu/signing/tsa"
 )
@@ -57,8 +58,11 @@ func (c signCmd) Run(a *app) error {
 		return unreadable(err)
 	}
 	signed, judged, err := signing.SignAndCheck(a.ctx, source, options, signing.VerifyOptions{Offline: true, Now: time.Now})
+	if _, damaged := errors.AsType[*pdf.Error](err); damaged {
+		return unreadable(fmt.Errorf("sign %s: %w; nothing was signed", c.In, err))
+	}
 	if err != nil {
-		return fmt.Errorf("sign %s: %w", c.In, err)
+		return fmt.Errorf("sign %s: %w; nothing was signed", c.In, err)
 	}
 	if err := writeOnce(c.Out, func(w io.Writer) error {
 		_, err := w.Write(signed)

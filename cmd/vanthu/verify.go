@@ -121,11 +121,15 @@ func printReport(a *app, r *signing.Report) error {
 		return err
 	}
 	for _, s := range r.Signatures {
-		if _, err := fmt.Fprintf(a.stdout, "  - %s [%s] %s %s: %s; %s, later changes: %s\n",
-			s.Field, s.Kind, s.Indication, s.SubIndication, s.Signer, s.Level, s.LaterChanges); err != nil {
+		if _, err := fmt.Fprintf(a.stdout, "  - %s [%s] %s %s: %s; %s, %s, %s\n",
+			s.Field, s.Kind, s.Indication, s.SubIndication, s.Signer, s.Level, s.Covers, s.LaterChanges); err != nil {
 			return err
 		}
-		for _, reason := range s.Reasons {
+		reasons := s.Reasons
+		if a.lang == "vi" && len(s.ReasonsVI) > 0 {
+			reasons = s.ReasonsVI
+		}
+		for _, reason := range reasons {
 			if _, err := fmt.Fprintf(a.stdout, "      %s\n", reason); err != nil {
 				return err
 			}

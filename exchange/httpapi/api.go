@@ -115,7 +115,7 @@ func (a *api) outer(next http.Handler) http.Handler {
 		began := time.Now()
 		id := uuid.NewString()
 		r = r.WithContext(context.WithValue(r.Context(), requestIDKey, id))
-		over := new(atomic.Bool)
+		over := &overFlag{limit: a.maxBody}
 		r = r.WithContext(context.WithValue(r.Context(), overKey, over))
 		r.Body = &boundedBody{ReadCloser: http.MaxBytesReader(w, r.Body, a.maxBody), over: over}
 		header := w.Header()
@@ -140,17 +140,23 @@ func (a *api) outer(next http.Handler) http.Handler {
 	})
 }
 
+// overFlag says whether a request was over its limit.
+type overFlag struct {
+	hit   atomic.Bool
+	limit int64 // bytes
+}
+
 // boundedBody notes that a request was over the limit, however deep in a parser its error ends.
 type boundedBody struct {
 	io.ReadCloser
-	over *atomic.Bool
+	over *overFlag
 }
 
 // Read implements io.Reader.
 func (b *boundedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		b.over.Store(true)
+		b.over.hit.Store(true)
 	}
 	return n, err
 }
@@ -159,11 +165,11 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 type statusRecorder struct {
 	http.ResponseWriter
 	status int
-	over   *atomic.Bool
+	over   *overFlag
 }
 
 func (s *statusRecorder) WriteHeader(status int) {
-	if status == http.StatusUnprocessableEntity && s.over.Load() {
+	if status == http.StatusUnprocessableEntity && s.over.hit.Load() {
 		status = http.StatusRequestEntityTooLarge
 	}
 	if s.status == 0 {

@@ -25,7 +25,7 @@ type draftForm struct {
 	Place          string        `form:"place" maxLength:"50" required:"false"`
 	Priority       int           `form:"priority" minimum:"0" maximum:"4" required:"false"`
 	Due            string        `form:"due" doc:"hạn xử lý, YYYY-MM-DD" required:"false"`
-	SignerName     string        `form:"signer_name" maxLength:"50" required:"false"`
+	SignerName     string        `form:"signer_name" minLength:"1" maxLength:"50" required:"true"`
 	SignerPosition string        `form:"signer_position" maxLength:"100" required:"false"`
 	Competence     string        `form:"competence" maxLength:"100" doc:"quyền hạn ký: TM., Q., KT., TL., TUQ." required:"false"`
 	Secrecy        string        `form:"secrecy" doc:"a secret document is refused (QĐ 28/2018 Điều 1.2)" required:"false"`

@@ -4,14 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync/atomic"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"vanthu/exchange"
+	"vanthu/exchange/registry"
+	"vanthu/storage/blob"
+	"vanthu/storage/sqldb"
 )
 
 // Problem is an error as programs get it (RFC 9457): what happened, what was kept, what to do.
@@ -70,8 +73,11 @@ func answers() map[exchange.Kind]answer {
 func problemOf(log *slog.Logger, ctx context.Context, err error) *Problem { //nolint:revive // the context is where the request's name is; the error is what the function is about
 	known, ok := errors.AsType[*exchange.Error](err)
 	if !ok {
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			return &Problem{Status: http.StatusRequestEntityTooLarge, kind: exchange.KindTooLarge, Instance: instance(ctx)}
+		if over, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			return overLimit(ctx, over.Limit)
+		}
+		if sqldb.IsFull(err) || errors.Is(err, blob.ErrFull) {
+			return fullProblem(ctx)
 		}
 		if ctx.Err() != nil {
 			return internalProblem(ctx) // the caller has gone; nobody failed
@@ -85,6 +91,23 @@ func problemOf(log *slog.Logger, ctx context.Context, err error) *Problem { //no
 		return internalProblem(ctx)
 	}
 	return &Problem{Status: told.status, known: known, kind: known.Kind, Instance: instance(ctx)}
+}
+
+// overLimit says how large a request may be.
+func overLimit(ctx context.Context, limit int64) *Problem {
+	mib := limit >> 20
+	known := registry.NewError(exchange.KindTooLarge, fmt.Sprintf("Yêu cầu lớn hơn giới hạn %d MiB; chưa có gì được lưu.", mib),
+		fmt.Sprintf("The request is over the limit of %d MiB; nothing was kept.", mib)).
+		Advise("Gửi tệp nhỏ hơn, hoặc nhờ quản trị nâng limits.max_pdf.", "Send a smaller file, or have the administrator raise limits.max_pdf.")
+	return &Problem{Status: http.StatusRequestEntityTooLarge, known: known, kind: exchange.KindTooLarge, Instance: instance(ctx)}
+}
+
+// fullProblem says that the disk or the store is full.
+func fullProblem(ctx context.Context) *Problem {
+	known := registry.NewError(exchange.KindFull, "Hết chỗ lưu trữ, thao tác chưa được thực hiện.", "No room left in the store; nothing was done.").
+		Advise("Giải phóng dung lượng đĩa rồi làm lại.", "Free some disk space, then try again.").
+		Keeping("Mọi dữ liệu đã xác nhận trước đó vẫn còn nguyên.", "Everything confirmed before is intact.")
+	return &Problem{Status: http.StatusInsufficientStorage, known: known, kind: exchange.KindFull, Instance: instance(ctx)}
 }
 
 func internalProblem(ctx context.Context) *Problem {
@@ -143,8 +166,8 @@ func localiseProblem(ctx huma.Context, _ string, v any) (any, error) {
 				kind = k
 			}
 		}
-		if over, ok := ctx.Context().Value(overKey).(*atomic.Bool); ok && over.Load() {
-			return (&Problem{Status: http.StatusRequestEntityTooLarge, kind: exchange.KindTooLarge, Instance: instance(ctx.Context())}).in(lang), nil
+		if over, ok := ctx.Context().Value(overKey).(*overFlag); ok && over.hit.Load() {
+			return overLimit(ctx.Context(), over.limit).in(lang), nil
 		}
 		out := (&Problem{Status: problem.Status, kind: kind, Instance: instance(ctx.Context())}).in(lang)
 		out.Detail, out.Errors = problem.Detail, problem.Errors

@@ -8,6 +8,7 @@
 package archive
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -165,7 +166,7 @@ func measure(ctx context.Context, f File) (source, error) {
 // open returns the bytes of a file.
 func (f File) open(ctx context.Context) (io.ReadCloser, error) {
 	if f.From == nil {
-		return io.NopCloser(strings.NewReader(string(f.Data))), nil
+		return io.NopCloser(bytes.NewReader(f.Data)), nil
 	}
 	r, _, err := f.From.Open(ctx, f.Ref.Digest)
 	return r, err
