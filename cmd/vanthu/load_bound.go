@@ -27,16 +27,18 @@ func profileOf(name string) signing.Profile { return signing.Profile(name) }
 type boundCounts struct {
 	Signatures    int     `json:"signatures"`    // ECDSA P-256: three in the PDF, one for each receipt (01, 03, 06)
 	Verifications int     `json:"verifications"` // each signature once when it is made, those in the PDF once more on arrival
-	HashedBytes   int     `json:"hashed_bytes"`  // each revision to sign it, to judge it and to name it; once more on arrival
+	HashedBytes   int     `json:"hashed_bytes"`  // each revision to sign it, to judge it and to name it; once more on arrival and twice in the archive
 	Files         int     `json:"files"`         // the draft, three signed revisions, the archived package: written, fsynced, renamed, folder fsynced
-	Commits       int     `json:"commits"`       // one durable row for each act: draft, 3 signatures, number, send; arrival, register, finish at each recipient; grouped
+	Messages      int     `json:"messages"`      // a notification mail at each recipient, 1 KB, kept in the same way
+	Commits       int     `json:"commits"`       // one durable row for each act: draft, 3 signatures, number, send, archive; arrival, mail, register, finish at each recipient; grouped
 	SecondsEach   float64 `json:"seconds_each"`
 }
 
 func countsFor(c loadExchangeCmd) boundCounts {
 	receipts := 3 * c.Recipients
 	return boundCounts{
-		Signatures: 3 + receipts, Verifications: 3 + 3 + receipts, HashedBytes: (3*3 + 1 + 3) * c.Size, Files: 5, Commits: 6 + 3*c.Recipients,
+		Signatures: 3 + receipts, Verifications: 3 + 3 + receipts, HashedBytes: (3*3 + 1 + 3 + 2) * c.Size, Files: 5,
+		Messages: c.Recipients, Commits: 7 + 4*c.Recipients,
 	}
 }
 
@@ -111,7 +113,12 @@ func (w *boundWorker) document(ctx context.Context, n boundCounts) error {
 		}
 	}
 	for range n.Files {
-		if err := w.file(); err != nil {
+		if err := w.file(w.data); err != nil {
+			return err
+		}
+	}
+	for range n.Messages {
+		if err := w.file(w.data[:1000]); err != nil {
 			return err
 		}
 	}
@@ -129,14 +136,14 @@ func (w *boundWorker) document(ctx context.Context, n boundCounts) error {
 }
 
 // file writes the bytes as a durable file: written, fsynced, renamed, its folder fsynced.
-func (w *boundWorker) file() error {
+func (w *boundWorker) file(data []byte) error {
 	w.serial++
 	name := filepath.Join(w.dir, fmt.Sprint(w.serial))
 	file, err := os.Create(name + ".new")
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(w.data)
+	_, err = file.Write(data)
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
