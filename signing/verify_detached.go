@@ -43,6 +43,7 @@ func VerifyDetached(ctx context.Context, content io.Reader, der []byte, o Verify
 			}
 			return nil, fmt.Errorf("digest algorithm %d is not available", alg)
 		})
+		it.content, it.value = weigh(si, res)
 		if !res.Valid {
 			it.fault(broken(res.Reasons), res.Reasons...)
 		}

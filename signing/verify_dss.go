@@ -100,9 +100,15 @@ func (w *storeWalk) list(view *pdf.View, o pdf.Object, take func(der []byte)) {
 	}
 }
 
-// level is the level that a signature reached (ETSI EN 319 142-1 §6.3); it says what is there, not that it is trusted.
+// level is the level that a signature has by its form (ETSI EN 319 142-1 §6.3): SubFilter, attributes, time stamps that
+// are whole. It says what is there, not that it holds or is trusted.
 func (v *verifier) level(it *item) string {
-	if it.subFilter != subFilterCAdES || !it.hasESS || !it.valid {
+	switch {
+	case it.subFilter != subFilterCAdES:
+		return LevelAdobe
+	case it.signed == nil:
+		return LevelB // no attribute can be read: the SubFilter says the least
+	case !it.hasESS:
 		return LevelAdobe
 	}
 	later := v.coveredByTimestamp(it)

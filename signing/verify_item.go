@@ -39,12 +39,15 @@ type item struct {
 	signer  *x509.Certificate
 	chain   []*x509.Certificate
 
+	content  *bool     // the content has the signed digest; nil when undecided, as are the next two
+	value    *bool     // the signature value and the signed attributes fit the certificate
+	time     *bool     // false when a time stamp of the signature is broken
 	valid    bool      // cryptography and binding hold
 	trusted  bool      // the chain holds at the proven time, or now
 	stamped  bool      // an intact time stamp of the signature or of a later revision covers it
 	proven   time.Time // earliest trusted time at which it existed; zero when unproven
 	accuracy time.Duration
-	hasESS   bool
+	hasESS   bool // an attribute names the certificate, rightly or not
 }
 
 // fault adds a reason and lowers the integrity.
@@ -97,6 +100,7 @@ func (v *verifier) examine(field *pdf.Field) (*item, error) {
 		token, err := tsa.ParseToken(field.Contents)
 		if err != nil {
 			it.fault(Altered, pki.Reason{Code: pki.CodeToken, Sub: pki.FormatFailure, Detail: err.Error()})
+			it.value = decided(false)
 			return it, nil
 		}
 		it.token = token
@@ -105,6 +109,7 @@ func (v *verifier) examine(field *pdf.Field) (*item, error) {
 		sd, used, err := cms.ParsePadded(field.Contents, cms.DefaultLimits())
 		if err != nil {
 			it.fault(Altered, pki.Reason{Code: pki.CodeMalformed, Sub: pki.FormatFailure, Detail: err.Error()})
+			it.value = decided(false)
 			return it, nil
 		}
 		if len(bytes.Trim(field.Contents[used:], "\x00")) > 0 {
@@ -162,21 +167,23 @@ func (v *verifier) checkCMS(it *item, pool []*x509.Certificate) cms.Result {
 	sd := it.signed
 	if len(sd.Signers) == 0 {
 		it.fault(Altered, pki.Reason{Code: pki.CodeSigners, Sub: pki.FormatFailure})
+		it.value = decided(false)
 		return cms.Result{}
 	}
 	if len(sd.Signers) > 1 {
 		it.reasons = append(it.reasons, pki.Reason{Code: codeManySigners, Sub: pki.SigConstraints})
 	}
-	digest := v.contentDigest(it)
+	digest, hashed := v.contentDigest(it), true
 	if it.subFilter == subFilterSHA1 {
 		// The CMS data holds the SHA-1 digest of the bytes as its content (ISO 32000-1 §12.8.3.3).
 		want, err := digest(crypto.SHA1)
-		if err != nil || !bytes.Equal(want, sd.Content) {
+		if hashed = err == nil && bytes.Equal(want, sd.Content); !hashed {
 			it.fault(Altered, pki.Reason{Code: pki.CodeDigest, Sub: pki.HashFailure})
 		}
 		digest = nil
 	} else if sd.HasContent {
 		it.fault(Altered, pki.Reason{Code: pki.CodeUnexpectedContent, Sub: pki.FormatFailure})
+		it.value = decided(false)
 		return cms.Result{}
 	}
 	var first cms.Result
@@ -185,14 +192,54 @@ func (v *verifier) checkCMS(it *item, pool []*x509.Certificate) cms.Result {
 		if i == 0 {
 			first = res
 		}
+		content, value := weigh(si, res)
+		if i > 0 {
+			content, value = worse(it.content, content), worse(it.value, value)
+		}
+		it.content, it.value = worse(decided(hashed), content), value
 		if !res.Valid {
 			it.fault(broken(res.Reasons), res.Reasons...)
-			if res.ReadError != nil && len(res.Reasons) == 0 {
+			if res.ReadError != nil {
 				it.fault(Altered, pki.Reason{Code: pki.CodeNoContent, Sub: pki.SignedDataNotFound, Detail: res.ReadError.Error()})
 			}
 		}
 	}
 	return first
+}
+
+// weigh says of the content and of the signature value, each by itself, whether it holds. A value without signed
+// attributes is over the content, so that both hold or neither.
+func weigh(si *cms.SignerInfo, res cms.Result) (content, value *bool) {
+	rest := slices.DeleteFunc(slices.Clone(res.Reasons), func(r pki.Reason) bool {
+		return r.Code == pki.CodeDigest || r.Code == pki.CodeNoContent
+	})
+	switch {
+	case len(rest) == 0 && res.Authentic:
+		value = decided(true)
+	case broken(rest) == Altered:
+		value = decided(false)
+	}
+	switch {
+	case res.ReadError != nil || res.Hash == 0:
+		return nil, value
+	case si.HasSignedAttributes:
+		return decided(res.Intact), value
+	}
+	return value, value
+}
+
+// decided is a check that could be decided.
+func decided(ok bool) *bool { return &ok }
+
+// worse is false when one of two checks fails, nil when one is undecided.
+func worse(a, b *bool) *bool {
+	switch {
+	case a != nil && !*a, b == nil:
+		return a
+	case !*b:
+		return b
+	}
+	return a
 }
 
 // broken tells a signature that is wrong from one that cannot be judged for want of an algorithm or certificate.
@@ -245,34 +292,30 @@ func (v *verifier) finish(it *item) {
 	out.Checks = it.checks()
 }
 
-// checks are the five checks behind the sentence.
+// checks are the five checks behind the sentence, each judged by itself.
 func (it *item) checks() []Check {
-	yes, no := true, false
-	decide := func(ok bool) *bool {
-		if ok {
-			return &yes
-		}
-		return &no
+	content := it.content
+	if it.field != nil && len(it.field.Problems) > 0 {
+		content = decided(false) // whatever the digest says, it is not that of the document
 	}
-	content := decide(it.integrity == Intact || it.valid)
-	signature, changes := decide(it.valid), decide(it.changes == ChangesNone || it.changes == ChangesPermitted)
-	if it.integrity == Unclear && !it.valid {
-		content, signature = nil, nil
+	var changes *bool
+	if it.changes != ChangesUnclear {
+		changes = decided(it.changes != ChangesForbidden)
 	}
-	if it.changes == ChangesUnclear {
-		changes = nil
+	signer := Check{Name: CheckSigner, OK: decided(it.trusted)}
+	if it.signer == nil {
+		signer.OK = nil
 	}
-	signer := Check{Name: CheckSigner, OK: decide(it.trusted)}
 	if len(it.chain) > 0 {
 		signer.Detail = it.chain[len(it.chain)-1].Subject.String()
 	}
-	when := Check{Name: CheckTime}
+	when := Check{Name: CheckTime, OK: it.time}
 	if !it.proven.IsZero() {
-		when.OK, when.Detail = &yes, it.proven.UTC().Format(time.RFC3339)
+		when.OK, when.Detail = decided(true), it.proven.UTC().Format(time.RFC3339)
 	}
 	return []Check{
 		{Name: CheckContent, OK: content},
-		{Name: CheckSignature, OK: signature, Detail: it.out.Algorithm},
+		{Name: CheckSignature, OK: it.value, Detail: it.out.Algorithm},
 		signer,
 		when,
 		{Name: CheckChanges, OK: changes, Detail: it.changes},

@@ -28,6 +28,12 @@ func (v *verifier) judgeDocumentTimestamp(it *item) {
 	it.describe(res.Signer)
 	it.chain, it.out.Algorithm = res.Chain, res.Algorithm
 	it.valid, it.trusted = res.Intact, res.Trusted
+	if res.Matches || res.Reasons.Has(pki.CodeImprint) {
+		it.content = decided(res.Matches)
+	}
+	if res.Authentic || !res.Reasons.Has(pki.CodeNoSigner) && !res.Reasons.Has(pki.CodeAlgorithm) {
+		it.value = decided(res.Authentic)
+	}
 	if !res.Intact {
 		it.fault(broken(res.Reasons), res.Reasons...)
 	} else {
@@ -79,6 +85,7 @@ func (v *verifier) signatureTimestamps(it *item, si *cms.SignerInfo, pool []*x50
 		token, err := tsa.ParseToken(der)
 		if err != nil {
 			it.fault(Altered, pki.Reason{Code: codeTimestampBad, Sub: pki.SigConstraints, Detail: err.Error()})
+			it.time = decided(false)
 			continue
 		}
 		certs := append(slices.Clone(token.SignedData.Certificates()), pool...)
@@ -87,6 +94,7 @@ func (v *verifier) signatureTimestamps(it *item, si *cms.SignerInfo, pool []*x50
 		switch {
 		case !res.Intact:
 			it.fault(broken(res.Reasons), pki.Reason{Code: codeTimestampBad, Sub: pki.SigConstraints, Detail: detail(res.Reasons)})
+			it.time = decided(false)
 			continue
 		case !res.Trusted:
 			it.reasons = append(it.reasons, remarks(res.Reasons)...)

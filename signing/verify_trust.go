@@ -15,7 +15,7 @@ func (v *verifier) judgeSignature(it *item) {
 	if len(it.signed.Signers) == 0 {
 		return
 	}
-	if it.subFilter == subFilterCAdES && res.Valid && !res.HasESS {
+	if it.subFilter == subFilterCAdES && !it.signed.Signers[0].NamesCertificate() {
 		it.reasons = append(it.reasons, pki.Reason{Code: codeNoESS, Sub: pki.SigConstraints})
 	}
 	v.judgeSigner(it, it.signed.Signers[0], res)
@@ -28,7 +28,7 @@ func (v *verifier) judgeSigner(it *item, si *cms.SignerInfo, res cms.Result) {
 	}
 	it.describe(res.Signer)
 	it.out.Algorithm = res.Algorithm
-	it.valid, it.hasESS = res.Valid, res.HasESS
+	it.valid, it.hasESS = res.Valid, si.NamesCertificate()
 	if t, ok := si.SigningTime(); ok {
 		it.out.ClaimedTime = &t
 	}

@@ -122,7 +122,8 @@ type Result struct {
 	// Weak lists what does not break the signature but a policy by date has to judge: SHA-1, short keys, an RSA signature
 	// whose stated digest algorithm is not the one used.
 	Weak pki.Reasons
-	// ReadError is the error of the ContentDigest; nothing was judged then.
+	// ReadError is the error of the ContentDigest: nothing is said of the content then, nor of a value without signed
+	// attributes. Valid and Intact are false.
 	ReadError error
 }
 

@@ -162,7 +162,7 @@ func TestSignAndVerify(t *testing.T) {
 func TestVerifyReportsReadErrors(t *testing.T) {
 	sd := parsed(t, sign(t, SignRequest{Key: identity(t, certs.OfficialEC)}))
 	res := sd.Verify(sd.Signers[0], func(crypto.Hash) ([]byte, error) { return nil, errBroken })
-	if !errors.Is(res.ReadError, errBroken) || res.Valid {
+	if !errors.Is(res.ReadError, errBroken) || res.Valid || res.Intact || !res.Authentic || len(res.Reasons) > 0 {
 		t.Errorf("%+v", res)
 	}
 	if res := sd.Verify(sd.Signers[0], nil); res.Valid || !res.Reasons.Has(pki.CodeNoContent) {

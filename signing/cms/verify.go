@@ -30,15 +30,14 @@ func (sd *SignedData) Verify(si *SignerInfo, digest ContentDigest, extra ...*x50
 		return r
 	}
 	actual, err := digest(r.Hash)
-	if err != nil {
-		r.ReadError = err
+	if r.ReadError = err; err != nil && !si.HasSignedAttributes {
 		return r
 	}
 	algorithm, err := pki.ParseSignatureAlgorithm(si.SignatureOID, si.signatureParams, r.Hash)
 	if err != nil {
 		r.add(pki.CodeAlgorithm, pki.CryptoConstraints, err.Error())
-		r.Intact = si.HasSignedAttributes && bytes.Equal(si.MessageDigest(), actual)
-		if si.HasSignedAttributes && !r.Intact {
+		r.Intact = si.HasSignedAttributes && r.ReadError == nil && bytes.Equal(si.MessageDigest(), actual)
+		if si.HasSignedAttributes && r.ReadError == nil && !r.Intact {
 			r.add(pki.CodeDigest, pki.HashFailure, "")
 		}
 		return r
@@ -62,7 +61,7 @@ func (sd *SignedData) Verify(si *SignerInfo, digest ContentDigest, extra ...*x50
 	if r.Signer != nil && pki.PublicKey(r.Signer) != nil {
 		r.Weak = append(r.Weak, pki.CheckKey(pki.PublicKey(r.Signer), time.Time{})...)
 	}
-	r.Valid = len(r.Reasons) == 0
+	r.Valid = len(r.Reasons) == 0 && r.ReadError == nil
 	return r
 }
 
@@ -78,7 +77,7 @@ func (sd *SignedData) checkAttributes(si *SignerInfo, r *Result) {
 		r.add(pki.CodeDuplicate, pki.FormatFailure, "message-digest")
 	case si.MessageDigest() == nil:
 		r.add(pki.CodeMissingAttribute, pki.FormatFailure, "message-digest")
-	case !r.Intact:
+	case !r.Intact && r.ReadError == nil:
 		r.add(pki.CodeDigest, pki.HashFailure, "")
 	}
 	raw, types, values := attribute(si.SignedAttributes, oidContentType())
@@ -292,6 +291,13 @@ func (si *SignerInfo) checkESS(c *x509.Certificate, r *Result) *pki.Reason {
 		r.HasESS = true
 	}
 	return nil
+}
+
+// NamesCertificate tells whether a signing-certificate attribute stands among the signed attributes, right or wrong.
+func (si *SignerInfo) NamesCertificate() bool {
+	_, v1, _ := attribute(si.SignedAttributes, oidSigningCertificate())
+	_, v2, _ := attribute(si.SignedAttributes, oidSigningCertificateV2())
+	return v1+v2 > 0
 }
 
 // essReference reads the first certificate reference of SigningCertificate or SigningCertificateV2.

@@ -88,6 +88,8 @@ type Result struct {
 	Trusted bool
 	// Intact is true when the token covers the data and its own signature holds, whoever made it.
 	Intact bool
+	// Matches is true when the token is over the data, Authentic when its own signature holds; Intact is both.
+	Matches, Authentic bool
 	// Time is the proven time; zero unless Trusted.
 	Time time.Time
 	// Signer is the authority's certificate, Chain its path (leaf first).
@@ -104,7 +106,7 @@ type Result struct {
 // (pki.CheckChain over Result.Chain).
 func (t *Token) Verify(data cms.ContentDigest, o VerifyOptions) Result {
 	var r Result
-	t.checkImprint(data, &r)
+	r.Matches = t.checkImprint(data, &r)
 	signed := t.SignedData.Verify(t.SignedData.Signers[0], nil, o.Pool...)
 	r.Signer, r.Algorithm, r.Weak = signed.Signer, signed.Algorithm, signed.Weak
 	switch {
@@ -118,6 +120,7 @@ func (t *Token) Verify(data cms.ContentDigest, o VerifyOptions) Result {
 	if t.critical {
 		r.add(pki.CodeCritical, pki.SigConstraints, "time stamp")
 	}
+	r.Authentic = signed.Valid && signed.HasESS && !t.critical
 	r.Intact = len(r.Reasons) == 0
 	if r.Signer == nil {
 		return r
@@ -152,17 +155,19 @@ func (r *Result) add(code pki.Code, sub pki.Sub, detail string) {
 }
 
 // checkImprint compares the stamped digest with that of the data.
-func (t *Token) checkImprint(data cms.ContentDigest, r *Result) {
+func (t *Token) checkImprint(data cms.ContentDigest, r *Result) bool {
 	if t.Hash == 0 {
 		r.add(pki.CodeAlgorithm, pki.CryptoNoPOE, "digest "+t.HashOID.String())
-		return
+		return false
 	}
 	digest, err := data(t.Hash)
 	if err != nil {
 		r.add(pki.CodeNoContent, pki.SignedDataNotFound, "")
-		return
+		return false
 	}
 	if len(digest) == 0 || subtle.ConstantTimeCompare(digest, t.Imprint) != 1 {
 		r.add(pki.CodeImprint, pki.HashFailure, "")
+		return false
 	}
+	return true
 }
