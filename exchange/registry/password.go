@@ -7,8 +7,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
-	"sync"
-	"time"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -92,91 +90,4 @@ func parsePHC(phc string) (salt, key []byte, m, t uint32, p uint8, ok bool) {
 	salt, err1 := base64.RawStdEncoding.DecodeString(parts[4])
 	key, err2 := base64.RawStdEncoding.DecodeString(parts[5])
 	return salt, key, m, t, p, err1 == nil && err2 == nil && len(key) >= 16 && len(key) <= 64
-}
-
-// Limits of failed logins within failureWindow. The pair limit stops guessing at
-// one account without letting a stranger lock its owner out from elsewhere.
-const (
-	failureWindow   = 15 * time.Minute
-	maxPairFailures = 5
-	maxFromFailures = 50
-	maxNameFailures = 100
-	maxFailureKeys  = 20_000
-)
-
-type failureKey struct{ login, from string }
-
-type failures struct {
-	count int
-	since time.Time
-}
-
-// limiter counts failed logins in memory: a restart forgets them, which costs an
-// attacker more than it gives.
-type limiter struct {
-	mu     sync.Mutex
-	seen   map[failureKey]failures
-	pruned time.Time
-	now    func() time.Time
-}
-
-func newLimiter(now func() time.Time) *limiter {
-	return &limiter{seen: map[failureKey]failures{}, now: now}
-}
-
-func limits(login, from string) map[failureKey]int {
-	return map[failureKey]int{
-		{login, from}: maxPairFailures,
-		{"", from}:    maxFromFailures,
-		{login, ""}:   maxNameFailures,
-	}
-}
-
-// try counts an attempt before it is made, so that many at once do not slip
-// through together; it gives how long to wait when there were too many.
-func (l *limiter) try(login, from string) (wait time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.now()
-	for k, limit := range limits(login, from) {
-		if f := l.seen[k]; f.count >= limit {
-			wait = max(wait, f.since.Add(failureWindow).Sub(now))
-		}
-	}
-	if wait > 0 {
-		return wait
-	}
-	if len(l.seen) > maxFailureKeys && now.Sub(l.pruned) >= time.Minute {
-		l.pruned = now
-		for k, f := range l.seen {
-			if now.Sub(f.since) >= failureWindow {
-				delete(l.seen, k)
-			}
-		}
-	}
-	for k := range limits(login, from) {
-		f, known := l.seen[k]
-		if !known && len(l.seen) > 2*maxFailureKeys {
-			continue // memory is bounded before fairness
-		}
-		if now.Sub(f.since) >= failureWindow {
-			f = failures{since: now}
-		}
-		f.count++
-		l.seen[k] = f
-	}
-	return 0
-}
-
-// succeeded takes the attempt back and forgives the pair its failures.
-func (l *limiter) succeeded(login, from string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.seen, failureKey{login, from})
-	for _, k := range []failureKey{{"", from}, {login, ""}} {
-		if f, ok := l.seen[k]; ok {
-			f.count--
-			l.seen[k] = f
-		}
-	}
 }

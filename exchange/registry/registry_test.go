@@ -3,10 +3,12 @@ package registry
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -382,17 +384,90 @@ func TestLoginLimits(t *testing.T) {
 		t.Errorf("still locked: %v", err)
 	}
 	l := newLimiter(c.Now)
-	for i := range maxFromFailures {
-		l.try(fmt.Sprintf("user%d", i), "10.9.9.9")
+	try := func(login, from string) bool {
+		end, wait, err := l.begin(ctx, login, from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wait == 0 {
+			end(failed)
+		}
+		return wait == 0
 	}
-	if l.try("someone", "10.9.9.9") == 0 {
+	for i := range maxFromFailures {
+		try(fmt.Sprintf("user%d", i), "10.9.9.9")
+	}
+	if try("someone", "10.9.9.9") {
 		t.Error("one address may guess at every account")
 	}
+	guesses := 0
+	for i := range 10 * maxNameFailures {
+		if try("minister", fmt.Sprintf("10.8.%d.%d", i/250, i%250)) {
+			guesses++
+		}
+	}
+	if guesses != maxNameFailures {
+		t.Errorf("%d guesses at one account from many addresses", guesses)
+	}
 	for i := range 5 * maxFailureKeys {
-		l.try(fmt.Sprintf("u%d", i), fmt.Sprintf("a%d", i))
+		try(fmt.Sprintf("u%d", i), fmt.Sprintf("a%d", i))
 	}
 	if len(l.seen) > 2*maxFailureKeys+3 {
 		t.Errorf("the table of failures grows to %d", len(l.seen))
+	}
+}
+
+// TestLoginsAtOnce: many right logins of one person at once all succeed, and
+// many wrong ones at once are no more guesses than one after the other.
+func TestLoginsAtOnce(t *testing.T) {
+	c := &clock{now: time.Date(2026, 3, 5, 1, 0, 0, 0, time.UTC)}
+	r := must[*Registry](t)(New(sqldbtest.SQLite(t), Options{Now: c.Now}))
+	province(t, r)
+	ctx := t.Context()
+	atOnce := func(n int, do func() bool) int {
+		var yes atomic.Int64
+		var all sync.WaitGroup
+		for range n {
+			all.Go(func() {
+				if do() {
+					yes.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		return int(yes.Load())
+	}
+	in := atOnce(3*maxPairFailures, func() bool {
+		_, _, err := r.Login(ctx, "admin0", "mật khẩu dài", "10.0.0.1")
+		return err == nil
+	})
+	if in != 3*maxPairFailures || len(r.limiter.seen) != 0 {
+		t.Errorf("%d right logins succeed, %d things are remembered of them", in, len(r.limiter.seen))
+	}
+	guesses := atOnce(4*maxPairFailures, func() bool {
+		end, wait, err := r.limiter.begin(ctx, "admin0", "10.0.0.1")
+		if err != nil || wait > 0 {
+			return false
+		}
+		time.Sleep(time.Millisecond)
+		end(failed)
+		return true
+	})
+	if guesses != maxPairFailures {
+		t.Errorf("%d guesses at once, want %d", guesses, maxPairFailures)
+	}
+	if _, _, err := r.Login(ctx, "admin0", "mật khẩu dài", "10.0.0.2"); err != nil {
+		t.Errorf("its owner is locked out from elsewhere: %v", err)
+	}
+	for range maxPairFailures { // under way and never decided: the next waits as long as its caller wants
+		if _, _, err := r.limiter.begin(ctx, "admin1", "10.0.0.1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+	defer cancel()
+	if _, _, err := r.Login(short, "admin1", "mật khẩu dài", "10.0.0.1"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("waiting for others: %v", err)
 	}
 }
 

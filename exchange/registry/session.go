@@ -49,31 +49,29 @@ func tokenDigest(token string) string {
 }
 
 // Login checks a password and opens a session of 8 hours, 30 minutes idle. from
-// is the caller's address: failures are limited per login and address. The
-// answer does not tell whether login or password was wrong.
+// is the caller's address: failures are limited per login and address, and more
+// widely per login and per address. Many attempts at once wait for each other,
+// until ctx ends. The answer does not tell whether login or password was wrong.
 func (r *Registry) Login(ctx context.Context, login, password, from string) (token string, a Actor, err error) {
 	login = strings.ToLower(strings.TrimSpace(login))
 	if len(login) > 256 || len(password) > 4*maxPassword {
 		return "", Actor{}, errCredentials()
 	}
-	if wait := r.limiter.try(login, from); wait > 0 {
-		minutes := int(wait/time.Minute) + 1
+	end, locked, err := r.limiter.begin(ctx, login, from)
+	if err != nil {
+		return "", Actor{}, wrap("waiting for other logins", err)
+	}
+	if locked > 0 {
+		minutes := int(locked/time.Minute) + 1
 		return "", Actor{}, NewError(KindUnauthenticated,
 			fmt.Sprintf("Đăng nhập sai quá nhiều lần. Thử lại sau %d phút.", minutes),
 			fmt.Sprintf("Too many failed logins. Try again in %d minutes.", minutes))
 	}
-	p, phc, err := r.person(ctx, `login`, login)
-	if err != nil && KindOf(err) != KindNotFound {
+	p, result, err := r.checkLogin(ctx, login, password)
+	end(result)
+	if err != nil {
 		return "", Actor{}, err
 	}
-	ok, err := r.hasher.verify(ctx, phc, password)
-	if err != nil {
-		return "", Actor{}, wrap("checking password", err)
-	}
-	if !ok || p == nil || p.Disabled {
-		return "", Actor{}, errCredentials()
-	}
-	r.limiter.succeeded(login, from)
 	now := r.now()
 	token, digest := newToken()
 	err = r.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
@@ -86,6 +84,21 @@ func (r *Registry) Login(ctx context.Context, login, password, from string) (tok
 		return "", Actor{}, wrap("opening session", err)
 	}
 	return token, p.actor(), nil
+}
+
+func (r *Registry) checkLogin(ctx context.Context, login, password string) (*Person, outcome, error) {
+	p, phc, err := r.person(ctx, `login`, login)
+	if err != nil && KindOf(err) != KindNotFound {
+		return nil, undecided, err
+	}
+	ok, err := r.hasher.verify(ctx, phc, password)
+	if err != nil {
+		return nil, undecided, wrap("checking password", err)
+	}
+	if !ok || p == nil || p.Disabled {
+		return nil, failed, errCredentials()
+	}
+	return p, succeeded, nil
 }
 
 func errCredentials() *Error {
