@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -106,11 +107,9 @@ func (s *Service) signingKey(ctx context.Context, by registry.Actor, in SignInpu
 		return nil, unchanged(fail(KindInvalid, "Khóa ký không có chứng thư.", "The signing key has no certificate."))
 	}
 	if !s.cfg.AllowTestKeys {
-		for _, c := range key.Certificates() {
-			if pki.IsTestCertificate(c) {
-				return nil, unchanged(fail(KindForbidden, "Khóa thử nghiệm không được dùng để ký văn bản thật.", "A test key may not sign real documents.").
-					Advise("Dùng khóa do tổ chức chứng thực cấp.", "Use a key issued by a certification authority."))
-			}
+		if slices.ContainsFunc(key.Certificates(), pki.IsTestCertificate) {
+			return nil, unchanged(fail(KindForbidden, "Khóa thử nghiệm không được dùng để ký văn bản thật.", "A test key may not sign real documents.").
+				Advise("Dùng khóa do tổ chức chứng thực cấp.", "Use a key issued by a certification authority."))
 		}
 	}
 	known, err := s.registered(ctx, owner, registry.Fingerprint(key.Certificate))

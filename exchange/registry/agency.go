@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/mail"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -238,10 +239,8 @@ func mayManage(ctx context.Context, tx *sqldb.Tx, by Actor, a AgencyID, exists b
 	if by.System {
 		return nil
 	}
-	for _, id := range chain {
-		if id == by.Agency {
-			return nil
-		}
+	if slices.Contains(chain, by.Agency) {
+		return nil
 	}
 	own, err := selectAncestors(ctx, tx, by.Agency)
 	if err != nil {
