@@ -157,7 +157,7 @@ func (s *Store) split(ctx context.Context, to []Address) (local []recipient, rem
 				}
 				continue
 			}
-			id, err := resolveAddress(ctx, tx, addr)
+			id, err := s.resolveRecipient(ctx, tx, addr)
 			if errors.Is(err, ErrNotFound) {
 				return &RecipientError{addr, ErrNoRecipient}
 			}
@@ -173,6 +173,17 @@ func (s *Store) split(ctx context.Context, to []Address) (local []recipient, rem
 	// One order for all transactions, so that none waits for another in a circle.
 	slices.SortFunc(local, func(a, b recipient) int { return strings.Compare(string(a.account), string(b.account)) })
 	return local, remote, err
+}
+
+// resolveRecipient finds the account that mail to a local address goes to:
+// resolveAddress, and for a postmaster without account the configured one. Only
+// mail goes that way; nobody may log in or send as postmaster by it.
+func (s *Store) resolveRecipient(ctx context.Context, tx *sqldb.Tx, a Address) (AccountID, error) {
+	id, err := resolveAddress(ctx, tx, a)
+	if errors.Is(err, ErrNotFound) && a.Local() == "postmaster" && s.postmaster != "" {
+		return resolveAddress(ctx, tx, s.postmaster)
+	}
+	return id, err
 }
 
 // CheckRecipient says whether mail of size bytes to an address would be taken
@@ -192,12 +203,20 @@ func (s *Store) CheckRecipient(ctx context.Context, to Address, size int64, subm
 	default:
 		return nil
 	}
-	a, err := s.Account(ctx, addr)
+	var a *Account
+	err = s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		id, err := s.resolveRecipient(ctx, tx, addr)
+		if err != nil {
+			return err
+		}
+		a, err = accountByID(ctx, tx, id)
+		return err
+	})
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return &RecipientError{addr, ErrNoRecipient}
 	case err != nil:
-		return err
+		return fmt.Errorf("looking up recipient %s: %w", addr, err)
 	case a.Disabled:
 		return &RecipientError{addr, ErrDisabled}
 	case a.Used >= a.Quota || a.Used+size > a.Quota:

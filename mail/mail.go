@@ -54,6 +54,8 @@ var (
 	ErrFull = errors.New("storage is full")
 	// ErrInvalid: what was given breaks a rule; the text says which.
 	ErrInvalid = errors.New("not valid")
+	// ErrSpoofed: a sender in our domains, from a client that did not log in.
+	ErrSpoofed = errors.New("sender is in a domain of this server and did not log in")
 	// ErrForbidden: the account may not do that.
 	ErrForbidden = errors.New("not allowed")
 )
@@ -71,6 +73,11 @@ type Config struct {
 	Domains []string
 	// Hostname names this server in Received, Message-ID and bounces; the first domain when empty.
 	Hostname string
+	// Postmaster is the account that gets the mail to postmaster@ (RFC 5321
+	// §4.5.1) of those of our domains that have no account or alias of that
+	// name. Optional; it must be in our domains. The account may be made later:
+	// until then that mail is refused.
+	Postmaster Address
 	// Relay says that outbound can send to other domains (a smarthost is configured).
 	Relay bool
 	// MaxMessage is the largest message in bytes; zero means DefaultMaxMessage.
@@ -92,6 +99,7 @@ type Store struct {
 	domains    map[string]bool
 	domain     string
 	hostname   string
+	postmaster Address
 	relay      bool
 	maxMessage int64
 	quota      int64
@@ -130,6 +138,16 @@ func New(ctx context.Context, cfg Config) (*Store, error) {
 		if s.hostname == "" {
 			s.hostname = n
 		}
+	}
+	if cfg.Postmaster != "" {
+		addr, err := ParseAddress(string(cfg.Postmaster))
+		if err == nil && !s.IsLocal(addr) {
+			err = fmt.Errorf("%w: %s", ErrNotLocal, addr)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("mail postmaster: %w", err)
+		}
+		s.postmaster = addr
 	}
 	if s.maxMessage <= 0 {
 		s.maxMessage = DefaultMaxMessage
