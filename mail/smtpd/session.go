@@ -191,6 +191,11 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 			return s.explain(ctx, "MAIL", err)
 		}
 	}
+	if !s.submission {
+		if err := s.server.cfg.Store.CheckOutsider(sender); err != nil {
+			return s.explain(ctx, "MAIL", err)
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.env = mail.Envelope{From: sender, UTF8: opts.UTF8}
@@ -206,9 +211,6 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	size := s.size
 	s.mu.Unlock()
 	addr := mail.Address(to)
-	if !strings.Contains(to, "@") && strings.EqualFold(to, "postmaster") {
-		addr = mail.Address("postmaster@" + s.server.cfg.Store.Domain()) // RFC 5321 §4.5.1
-	}
 	if err := s.server.cfg.Store.CheckRecipient(ctx, addr, size, s.submission); err != nil {
 		return s.explain(ctx, "RCPT", err)
 	}
@@ -239,7 +241,7 @@ func (s *session) Data(r io.Reader) error {
 		}
 		err = s.server.cfg.Store.Submit(ctx, account, env, body)
 	} else {
-		_, err = s.server.cfg.Store.Deliver(ctx, env, body)
+		_, err = s.server.cfg.Store.Receive(ctx, env, body)
 	}
 	if err != nil {
 		s.drain(r)

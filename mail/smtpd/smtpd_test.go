@@ -411,6 +411,7 @@ func TestOversize(t *testing.T) {
 	d.begin()
 	d.write("DATA\r\n")
 	d.expect("354")
+	d.write("Subject: too large\r\n\r\n")
 	line := strings.Repeat("x", 998) + "\r\n"
 	for range 1100 {
 		d.write(line)
