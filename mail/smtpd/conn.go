@@ -36,9 +36,12 @@ const (
 //   - Its deadlines roll and ask for a minimum rate, instead of one deadline
 //     for a whole message.
 //   - It hands over one command line at a time, and can be told to end.
+//   - It writes out the bare <postmaster> of RFC 5321 §4.5.1, an address that
+//     go-smtp refuses, and words go-smtp's replies (reply.go).
 type conn struct {
 	net.Conn  // the socket
 	tlsConfig *tls.Config
+	domain    string // bare <postmaster> is postmaster of this domain
 	leave     func()
 	closed    sync.Once
 
@@ -62,8 +65,8 @@ type conn struct {
 	window    int64
 }
 
-func newConn(c net.Conn, cfg *tls.Config, implicitTLS bool, leave func()) *conn {
-	w := &conn{Conn: c, tlsConfig: cfg, leave: leave, rw: c, buf: make([]byte, 4<<10)}
+func newConn(c net.Conn, cfg *tls.Config, domain string, implicitTLS bool, leave func()) *conn {
+	w := &conn{Conn: c, tlsConfig: cfg, domain: domain, leave: leave, rw: c, buf: make([]byte, 4<<10)}
 	if implicitTLS {
 		w.rw = tls.Server(c, cfg)
 		w.secure.Store(true)
@@ -138,7 +141,24 @@ func (c *conn) command(b []byte, end int) int {
 		return c.hand(b, len(b))
 	}
 	c.raw = chunkSize(fields)
+	if rest, ok := barePostmaster(c.in[:end]); ok {
+		line := "RCPT TO:<postmaster@" + c.domain + ">" + rest
+		if len(line) <= len(b) {
+			c.in = c.in[end:]
+			return copy(b, line)
+		}
+	}
 	return c.hand(b, end)
+}
+
+// barePostmaster reports whether a command names the recipient <postmaster>
+// without a domain, in any case (RFC 5321 §4.5.1); rest is what follows it.
+func barePostmaster(line []byte) (rest string, ok bool) {
+	const command = "RCPT TO:<postmaster>"
+	if len(line) < len(command) || !strings.EqualFold(string(line[:len(command)]), command) {
+		return "", false
+	}
+	return string(line[len(command):]), true
 }
 
 // chunkSize is the number of raw bytes that follow a BDAT line (RFC 3030), as go-smtp counts them.
@@ -274,12 +294,17 @@ func (c *conn) Write(b []byte) (int, error) {
 	}
 	c.inData = bytes.HasPrefix(b, []byte("354 "))
 	c.inAuth = bytes.HasPrefix(b, []byte("334 "))
+	length := len(b)
+	b = worded(b)
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return 0, err
 	}
 	n, err := c.rw.Write(b)
 	if err == nil && string(b) == "250-PIPELINING\r\n" && c.tlsConfig != nil && !c.secure.Load() {
 		_, err = c.rw.Write([]byte("250-STARTTLS\r\n"))
+	}
+	if err == nil {
+		n = length // the caller counts its own bytes, not the reworded ones
 	}
 	return n, err
 }

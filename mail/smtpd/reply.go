@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -31,6 +32,7 @@ var answers = []struct {
 	{mail.ErrLoop, reply(554, 5, 4, 6, "Message has passed too many servers")},
 	{mail.ErrThrottled, reply(454, 4, 7, 0, "Too many failed logins, try again later")},
 	{mail.ErrCredentials, reply(535, 5, 7, 8, "Login or password is wrong")},
+	{mail.ErrSpoofed, reply(550, 5, 7, 1, "Sender is in a domain of this server: log in and use the submission service to send as it")},
 	{mail.ErrForbidden, reply(550, 5, 7, 1, "The sender is not an address of the account that logged in")},
 	{mail.ErrInvalid, reply(554, 5, 6, 0, "Message refused: its form is not valid")},
 	{context.Canceled, reply(421, 4, 3, 2, "Server is closing, nothing was kept, try again later")},
@@ -59,4 +61,35 @@ func answer(err error) (r *smtp.SMTPError, internal bool) {
 		}
 	}
 	return errTempFailure, true
+}
+
+// wording are the replies of go-smtp that it offers no way to choose, by how
+// they begin, and what our connection sends in their place. A reply's code never changes,
+// only its text and, for MAIL and RCPT, the detail of the status (RFC 3463
+// §3.2). What a client sent is never echoed before these beginnings end, so it
+// cannot take part in the choice.
+var wording = [...]struct{ begins, reply string }{
+	{"250 2.0.0 Roger, accepting mail from <", "250 2.1.0 Sender accepted\r\n"},
+	{"250 2.0.0 I'll make sure <", "250 2.1.5 Recipient accepted\r\n"},
+	{"250 2.0.0 I have successfully done nothing", "250 2.0.0 OK\r\n"},
+	{"250 2.0.0 OK: queued", "250 2.0.0 OK: message accepted\r\n"},
+	{"354 Go ahead. ", "354 Start mail input; end with <CRLF>.<CRLF>\r\n"},
+	{"221 2.0.0 Bye", "221 2.0.0 Service closing transmission channel\r\n"},
+	{"421 4.4.2 Idle timeout", "421 4.4.2 Idle timeout, closing transmission channel\r\n"},
+	{"500 5.5.1 Too many errors.", "500 5.5.1 Too many errors, closing transmission channel\r\n"},
+	{"502 5.5.1 Please introduce yourself first.", "502 5.5.1 Send EHLO or HELO first\r\n"},
+}
+
+// worded gives a reply line of go-smtp its official wording. Anything but one
+// whole line stays as it is.
+func worded(line []byte) []byte {
+	if bytes.IndexByte(line, '\n') != len(line)-1 {
+		return line
+	}
+	for _, w := range wording {
+		if bytes.HasPrefix(line, []byte(w.begins)) {
+			return []byte(w.reply)
+		}
+	}
+	return line
 }

@@ -166,7 +166,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		leave, ok := l.server.gate.Enter(c.RemoteAddr())
 		if ok {
-			return newConn(c, l.server.cfg.TLS, l.implicitTLS, leave), nil
+			return newConn(c, l.server.cfg.TLS, l.server.cfg.Store.Domain(), l.implicitTLS, leave), nil
 		}
 		l.server.log.LogAttrs(l.server.ctx, slog.LevelWarn, "smtp connection refused: too many", slog.String("from", mail.HostOf(c.RemoteAddr())))
 		refuse(c, l.implicitTLS)
