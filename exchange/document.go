@@ -141,7 +141,7 @@ type Document struct {
 	Notation       string              `json:"notation"`         // ký hiệu, e.g. QĐ-UBND
 	Number         int                 `json:"number,omitempty"` // số; 0 = none yet
 	Year           int                 `json:"year,omitempty"`   // of the number
-	Issued         time.Time           `json:"issued,omitzero"`  // ngày ban hành: midnight in Vietnam, as UTC
+	Issued         time.Time           `json:"issued,omitzero"`  // ngày ban hành: midnight in Vietnam, +07:00
 	Place          string              `json:"place"`            // địa danh
 	Priority       Priority            `json:"priority"`
 	Due            time.Time           `json:"due,omitzero"` // hạn xử lý

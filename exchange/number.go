@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vanthu/exchange/registry"
+	"vanthu/storage/sqldb"
 )
 
 var (
@@ -26,10 +27,19 @@ const (
 // without summer time (QĐ 28/2018 Điều 14.4).
 func Vietnam() *time.Location { return time.FixedZone("+07", 7*3600) }
 
-// dateOf gives the day in Vietnam on which t falls, as its midnight there, in UTC.
+// dateOf gives the day in Vietnam on which t falls, as its midnight there.
 func dateOf(t time.Time) time.Time {
 	y, m, d := t.In(Vietnam()).Date()
-	return time.Date(y, m, d, 0, 0, 0, 0, Vietnam()).UTC()
+	return time.Date(y, m, d, 0, 0, 0, 0, Vietnam())
+}
+
+// issueDate gives a stored date of issue in the zone in which it is a date: as
+// UTC it would read as the day before.
+func issueDate(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return sqldb.Time(micros).In(Vietnam())
 }
 
 // yearOf gives the year in Vietnam: numbers begin again at its midnight of 1 January.

@@ -69,7 +69,7 @@ func selectWaiting(ctx context.Context, tx *sqldb.Tx, recipient registry.AgencyI
 		err := row.Scan(&w.ID, &w.Recipient, &w.Attempts, &d.ID, &d.Agency, &d.Type, &d.Subject, &d.Notation, &d.Number, &d.Year, &issued,
 			&d.Place, &d.Priority, &due, &d.SignerName, &d.SignerPosition, &d.Competence, &d.PDF.Digest, &d.PDF.Size, &d.Axis, &sent)
 		w.Document = d.ID
-		d.Issued, d.Due, d.Sent = sqldb.Time(issued), sqldb.Time(due), sqldb.Time(sent)
+		d.Issued, d.Due, d.Sent = issueDate(issued), sqldb.Time(due), sqldb.Time(sent)
 		return w, err
 	}, `SELECT v.id, v.recipient, v.attempts, d.id, d.agency, d.type, d.subject, d.notation, d.number, d.year, d.issued,
 			d.place, d.priority, d.due, d.signer_name, d.signer_position, d.competence, d.pdf, d.pdf_size, d.axis, d.sent

@@ -25,7 +25,7 @@ func scanDocument(row scanner) (Document, error) {
 	err := row.Scan(&d.ID, &d.Agency, &d.Type, &d.Subject, &d.Notation, &d.Number, &d.Year, &issued, &d.Place, &d.Priority, &due,
 		&d.SignerName, &d.SignerPosition, &d.Competence, &d.State, &d.version, &d.PDF.Digest, &d.PDF.Size, &d.Axis, &d.CreatedBy,
 		&created, &updated, &sent, &archived, &d.Package.Digest, &d.Package.Size)
-	d.Issued, d.Due, d.Created, d.Updated = sqldb.Time(issued), sqldb.Time(due), sqldb.Time(created), sqldb.Time(updated)
+	d.Issued, d.Due, d.Created, d.Updated = issueDate(issued), sqldb.Time(due), sqldb.Time(created), sqldb.Time(updated)
 	d.Sent, d.Archived = sqldb.Time(sent), sqldb.Time(archived)
 	return d, err
 }
@@ -201,7 +201,7 @@ func selectOutgoingRegister(ctx context.Context, tx *sqldb.Tx, agency registry.A
 		var typ, subject, notation, competence string
 		var issued, sent, cancelled int64
 		err := row.Scan(&e.Number, &e.Year, &e.Document, &cancelled, &e.Note, &typ, &subject, &notation, &issued, &e.Signer, &competence, &sent)
-		e.Code, e.Title, e.Issued, e.Sent, e.Cancelled = FormatCode(e.Number, notation), title(typ, subject), sqldb.Time(issued), sqldb.Time(sent), cancelled != 0
+		e.Code, e.Title, e.Issued, e.Sent, e.Cancelled = FormatCode(e.Number, notation), title(typ, subject), issueDate(issued), sqldb.Time(sent), cancelled != 0
 		if competence != "" {
 			e.Signer = competence + " " + e.Signer
 		}

@@ -21,7 +21,7 @@ func scanIncoming(row scanner, more ...any) (Incoming, error) {
 	err := row.Scan(append([]any{&in.ID, &in.Agency, &in.From, &in.Document, &in.Code, &in.Type, &in.Subject, &in.SignerName, &issued, &in.Priority, &due,
 		&in.PDF.Digest, &in.PDF.Size, &in.Verdict, &in.Status, &in.version, &in.ArrivalNumber, &in.ArrivalYear,
 		&received, &registered, &assigned, &updated, &in.Assignee, &in.Note}, more...)...)
-	in.Issued, in.Due, in.Received, in.Registered = sqldb.Time(issued), sqldb.Time(due), sqldb.Time(received), sqldb.Time(registered)
+	in.Issued, in.Due, in.Received, in.Registered = issueDate(issued), sqldb.Time(due), sqldb.Time(received), sqldb.Time(registered)
 	in.Assigned, in.Updated = sqldb.Time(assigned), sqldb.Time(updated)
 	return in, err
 }
@@ -134,7 +134,7 @@ func selectIncomingRegister(ctx context.Context, tx *sqldb.Tx, agency registry.A
 		var typ, subject string
 		var registered, issued, assigned int64
 		err := row.Scan(&e.Incoming, &registered, &e.ArrivalNumber, &e.Author, &e.Code, &issued, &typ, &subject, &e.Handler, &assigned, &e.Note, &e.Status)
-		e.Arrived, e.Issued, e.Forwarded, e.Title = sqldb.Time(registered), sqldb.Time(issued), sqldb.Time(assigned), title(typ, subject)
+		e.Arrived, e.Issued, e.Forwarded, e.Title = sqldb.Time(registered), issueDate(issued), sqldb.Time(assigned), title(typ, subject)
 		return e, err
 	}, `SELECT id, registered, arrival_number, sender, code, issued, type, subject, assignee, assigned, note, status FROM exchange_incoming
 		WHERE agency = $1 AND arrival_year = $2 AND arrival_number > 0 ORDER BY arrival_number`, string(agency), year)
