@@ -16,13 +16,16 @@ import (
 // are stable; Text is for people.
 type Event struct {
 	At     time.Time         `json:"at"`
-	Kind   string            `json:"kind"` // e.g. document.signed
-	Actor  string            `json:"actor"`
+	Kind   string            `json:"kind"`  // e.g. document.signed
+	Actor  string            `json:"actor"` // a person's name, or system:job
+	By     string            `json:"by"`    // Actor in Vietnamese words; ByIn gives other languages
 	Agency string            `json:"agency"`
 	Text   string            `json:"text"` // Vietnamese; In gives other languages
 	Params map[string]string `json:"params,omitempty"`
 	Entry  ledger.EntryID    `json:"entry"`
 	Index  int64             `json:"index"` // in the log; -1 until sequenced
+
+	names map[string]string // of the agencies in Params, by code
 }
 
 // Timeline gives what happened to an outgoing document of the actor's agency,
@@ -36,7 +39,7 @@ func (s *Service) Timeline(ctx context.Context, by registry.Actor, id DocumentID
 		out, err = s.events(ctx, tx, string(id))
 		return err
 	})
-	return out, storageError("reading timeline", err)
+	return s.told(ctx, out), storageError("reading timeline", err)
 }
 
 // IncomingTimeline gives what the actor's agency did with an incoming document.
@@ -48,7 +51,7 @@ func (s *Service) IncomingTimeline(ctx context.Context, by registry.Actor, id In
 		out, err = s.events(ctx, tx, string(id))
 		return err
 	})
-	return out, storageError("reading timeline", err)
+	return s.told(ctx, out), storageError("reading timeline", err)
 }
 
 func (s *Service) events(ctx context.Context, tx *sqldb.Tx, subject string) ([]Event, error) {
@@ -66,10 +69,71 @@ func (s *Service) events(ctx context.Context, tx *sqldb.Tx, subject string) ([]E
 		if e.Actor == "" {
 			e.Actor = r.Actor
 		}
-		e.Text = e.In("vi")
 		out[i] = e
 	}
 	return out, nil
+}
+
+// mostNames bounds the recipients that a sentence lists; Params has all.
+const mostNames = 12
+
+// told puts events in words, outside of the transaction that read them: the
+// registry has transactions of its own. An agency is named as it is named now.
+func (s *Service) told(ctx context.Context, list []Event) []Event {
+	names := map[string]string{}
+	for i := range list {
+		e := &list[i]
+		e.names = names
+		for _, param := range []string{"from", "recipient", "recipients"} {
+			codes := strings.Split(e.Params[param], ",")
+			for _, code := range codes[:min(len(codes), mostNames)] {
+				if _, known := names[code]; known || code == "" {
+					continue
+				}
+				names[code] = ""
+				if a, err := s.reg.Agency(ctx, registry.AgencyID(code)); err == nil {
+					names[code] = a.Name
+				}
+			}
+		}
+		e.By, e.Text = e.ByIn("vi"), e.In("vi")
+	}
+	return list
+}
+
+// ByIn says in lang (vi|en) who did it: a person by name, the hub's own jobs as
+// the hub.
+func (e Event) ByIn(lang string) string {
+	switch {
+	case !strings.HasPrefix(e.Actor, "system:"):
+		return e.Actor
+	case lang == "en":
+		return "The hub"
+	}
+	return "Hệ thống"
+}
+
+// agencies gives codes parted by commas as names with codes.
+func (e Event) agencies(codes, lang string) string {
+	if codes == "" {
+		return ""
+	}
+	list := strings.Split(codes, ",")
+	more := len(list) - mostNames
+	list = list[:min(len(list), mostNames)]
+	for i, code := range list {
+		if name := e.names[code]; name != "" {
+			list[i] = name + " (" + code + ")"
+		}
+	}
+	text := strings.Join(list, ", ")
+	if more <= 0 {
+		return text
+	}
+	if lang == "en" {
+		return fmt.Sprintf("%s and %d more", text, more)
+	}
+	return fmt.Sprintf("%s và %d nơi khác", text, more)
 }
 
 // In gives the event's sentence in lang (vi|en).
@@ -163,7 +227,9 @@ func (e Event) replace(part, lang string) (text string, whole bool) {
 		case name == "status":
 			v = Status(v).In(lang)
 		case name == "from_name" && v == "":
-			v = e.Params["from"]
+			v = e.agencies(e.Params["from"], lang)
+		case name == "from" || name == "recipient" || name == "recipients":
+			v = e.agencies(v, lang)
 		}
 		whole = whole && v != ""
 		b.WriteString(v)

@@ -254,10 +254,12 @@ func signReason(step Step, d *Document) string {
 }
 
 // Places on the last page for what NĐ 30/2020 Phụ lục I gives no measure: the
-// initials beside the signer's column, and text where there is no image.
-func initialRect() stamp.RectMM { return stamp.RectMM{X: 92, Y: 206, W: 22, H: 8} }
+// initials beside the signer's column, and text where there is no image. The
+// seal's text stands left of the leader's signature, be that text or an image,
+// and under the initials: none may hide another.
+func initialRect() stamp.RectMM { return stamp.RectMM{X: 86, Y: 205, W: 34, H: 8} }
 func approveText() stamp.RectMM { return stamp.RectMM{X: 122, Y: 214, W: 52, H: 20} }
-func sealText() stamp.RectMM    { return stamp.RectMM{X: 86, Y: 214, W: 44, H: 20} }
+func sealText() stamp.RectMM    { return stamp.RectMM{X: 86, Y: 214, W: 34, H: 20} }
 
 // appearance sets what the signature shows and gives where.
 func (s *Service) appearance(o *signing.SignOptions, in SignInput, agency *registry.Agency, now time.Time) (r stamp.RectMM, err error) {
