@@ -24,6 +24,11 @@ func (v *visit) book(kind string, year int, columns []string, rows []registerRow
 	for _, c := range columns {
 		body.Columns = append(body.Columns, v.say("book."+c))
 	}
+	for _, r := range rows {
+		for i := range r.Cells {
+			r.Cells[i].Label = body.Columns[i]
+		}
+	}
 	return v.show(http.StatusOK, "register", title, body)
 }
 
@@ -44,7 +49,7 @@ func (s *server) outgoingRegister(v *visit) error {
 		if e.Copies > 0 {
 			copies = v.num(e.Copies)
 		}
-		rows = append(rows, registerRow{Cancelled: e.Cancelled, Cells: cells(registerCell{e.Code, documentURL(e.Document)},
+		rows = append(rows, registerRow{Cancelled: e.Cancelled, Cells: cells(registerCell{Text: e.Code, URL: documentURL(e.Document)},
 			day(e.Issued), e.Title, e.Signer, strings.Join(v.names(e.Recipients), "; "), e.KeptBy, copies, day(e.Sent), e.SignedFor, note)})
 	}
 	return v.book("outgoing", year, []string{"code", "date", "title", "signer", "to", "kept", "copies", "sent", "signed", "note"}, rows)
@@ -60,7 +65,7 @@ func (s *server) incomingRegister(v *visit) error {
 	rows := make([]registerRow, 0, len(entries))
 	for i := range entries {
 		e := &entries[i]
-		rows = append(rows, registerRow{Cells: cells(registerCell{twoDigits(e.ArrivalNumber), incomingURL(e.Incoming)},
+		rows = append(rows, registerRow{Cells: cells(registerCell{Text: twoDigits(e.ArrivalNumber), URL: incomingURL(e.Incoming)},
 			day(e.Arrived), e.Author, e.Code, day(e.Issued), e.Title, e.Handler, day(e.Forwarded), e.SignedFor, e.Note)})
 	}
 	return v.book("incoming", year, []string{"arrival", "arrived", "author", "code", "docdate", "title", "handler", "forwarded", "signed", "note"}, rows)

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -48,8 +50,8 @@ func (v *visit) document(id exchange.DocumentID, problem error) error {
 	}
 	body := documentBody{URL: documentURL(id), PDF: documentURL(id) + "/pdf", Subject: d.Subject, Code: v.code(d),
 		Type: v.typeName(d.Type), Priority: v.priority(d.Priority), State: v.stateChip(d.State),
-		Verdict: v.verdictView(report), Every: every, Deliveries: deliveries, Facts: v.documentFacts(d),
-		Events: v.eventRows(events), Actions: v.documentActions(d)}
+		Verdict: v.verdictView(report), Every: every, Deliveries: deliveries, Facts: v.documentFacts(d), Details: v.documentDetails(d),
+		Events: v.trail(events), Actions: v.documentActions(d)}
 	if step := stepOf(d); step != "" {
 		body.Steps = v.steps(step)
 	}
@@ -61,15 +63,16 @@ func (v *visit) documentFacts(d *exchange.Document) []fact {
 	if d.SignerPosition != "" {
 		signer = d.Competence + " " + d.SignerPosition + ": " + signer
 	}
-	archived := ""
-	if !d.Archived.IsZero() {
-		archived = moment(d.Archived)
-	}
 	return facts(fact{v.say("fact.code"), v.code(d)}, fact{v.say("fact.type"), v.typeName(d.Type)},
 		fact{v.say("fact.issued"), day(d.Issued)}, fact{v.say("fact.place"), d.Place},
 		fact{v.say("fact.signer"), strings.TrimSpace(signer)}, fact{v.say("fact.priority"), d.Priority.In(v.lang)},
-		fact{v.say("fact.due"), day(d.Due)}, fact{v.say("fact.created"), moment(d.Created)}, fact{v.say("fact.sent"), moment(d.Sent)},
-		fact{v.say("fact.archived"), archived}, fact{v.say("fact.size"), v.bytes(d.PDF.Size)}, fact{v.say("fact.digest"), string(d.PDF.Digest)})
+		fact{v.say("fact.due"), day(d.Due)}, fact{v.say("fact.sent"), moment(d.Sent)})
+}
+
+// documentDetails are the facts that are seldom asked for.
+func (v *visit) documentDetails(d *exchange.Document) []fact {
+	return facts(fact{v.say("fact.created"), moment(d.Created)}, fact{v.say("fact.archived"), moment(d.Archived)},
+		fact{v.say("fact.size"), v.bytes(d.PDF.Size)}, fact{v.say("fact.digest"), string(d.PDF.Digest)})
 }
 
 // deliveryRows are the recipients with their receipts; every tells how often to ask again: soon while one is on its
@@ -195,7 +198,7 @@ func (s *server) documentPDF(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.pdf(r, size, d.Code(), string(d.PDF.Digest))
+	return v.pdf(r, size, pdfName(d.Code(), d.Type), string(d.PDF.Digest))
 }
 
 // pdf serves a whole PDF or a range of it. The blob is read to its end first: its digest is checked there, and a
@@ -206,9 +209,6 @@ func (v *visit) pdf(r io.ReadCloser, size int64, name, digest string) error {
 	if _, err := data.ReadFrom(r); err != nil {
 		return err
 	}
-	if name == "" {
-		name = "du-thao"
-	}
 	h := v.w.Header()
 	h.Set("Content-Type", "application/pdf")
 	h.Set("ETag", strconv.Quote(digest))
@@ -217,17 +217,51 @@ func (v *visit) pdf(r io.ReadCloser, size int64, name, digest string) error {
 	if v.r.URL.Query().Get("download") != "" {
 		disposition = "attachment"
 	}
-	h.Set("Content-Disposition", disposition+"; filename*=UTF-8''"+fileName(name)+".pdf")
+	h.Set("Content-Disposition", disposition+`; filename="`+plainName(name)+`.pdf"; filename*=UTF-8''`+fileName(name)+".pdf")
 	http.ServeContent(v.w, v.r, "", time.Time{}, bytes.NewReader(data.Bytes()))
 	return nil
 }
 
-// fileName turns "05/QĐ-UBND" into the extended form of RFC 8187.
+// pdfName names a PDF after its code, with its type where the code does not tell it: an official letter has none
+// (NĐ 30/2020 Phụ lục I).
+func pdfName(code, docType string) string {
+	name := strings.ReplaceAll(code, "/", "-")
+	if name == "" {
+		name = "dự-thảo"
+	}
+	if docType != "" && !slices.Contains(strings.Split(name, "-"), docType) {
+		name += "-" + docType
+	}
+	return name
+}
+
+// plainName folds a name to ASCII for the programs that do not read the extended form (RFC 6266 §4.3).
+func plainName(name string) string {
+	var b strings.Builder
+	for _, c := range norm.NFD.String(name) {
+		switch {
+		case unicode.Is(unicode.Mn, c):
+		case c == 'đ':
+			b.WriteByte('d')
+		case c == 'Đ':
+			b.WriteByte('D')
+		case c < utf8.RuneSelf && strings.ContainsRune(namePlain, c):
+			b.WriteRune(c)
+		default:
+			b.WriteByte('-')
+		}
+	}
+	return b.String()
+}
+
+// namePlain are the characters of a file name that mean the same everywhere.
+const namePlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
+// fileName turns "05-QĐ-UBND" into the extended form of RFC 8187.
 func fileName(code string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 	var b strings.Builder
 	for _, c := range []byte(strings.ReplaceAll(code, "/", "-")) {
-		if strings.IndexByte(plain, c) >= 0 {
+		if strings.IndexByte(namePlain, c) >= 0 {
 			b.WriteByte(c)
 			continue
 		}

@@ -2,10 +2,14 @@ package console
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"html/template"
 	"image"
 	"image/color"
 	"image/png"
 	"io"
+	"log/slog"
 	"mime/multipart"
 	"net/http"
 	"net/http/cookiejar"
@@ -18,6 +22,7 @@ import (
 
 	"vanthu/exchange"
 	"vanthu/exchange/registry"
+	"vanthu/signing"
 )
 
 // visitor is a browser without scripts: it follows links and posts forms.
@@ -127,7 +132,7 @@ func TestPages(t *testing.T) {
 	}{
 		{"main job", testMainJobWithoutScripts}, {"pdf", testPDFIsServedByRanges}, {"login", testWhoIsNotLoggedIn},
 		{"other sites", testOtherSitesAreRefused}, {"headers", testHeadersAndCookies}, {"compose", testComposeSaysWhatIsWrong},
-		{"check", testCheckAnyPDF}, {"administration", testAdministration}, {"lists", testListsPageAndFilter},
+		{"check", testCheckAnyPDF}, {"fault", testFaultOfTheHub}, {"names of files", testPDFsHaveNames}, {"administration", testAdministration}, {"lists", testListsPageAndFilter},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, h) })
 	}
@@ -324,6 +329,108 @@ func testCheckAnyPDF(t *testing.T, h *hub) {
 	wants(t, v.upload("/check", http.StatusOK, "pdf", "b.pdf", signed, nil), "Không hợp lệ", "Nội dung đã bị thay đổi")
 	wants(t, v.upload("/check", http.StatusUnprocessableEntity, "pdf", "c.pdf", []byte("văn bản"), nil), `id="problem"`)
 	wants(t, v.upload("/check", http.StatusUnprocessableEntity, "pdf", "", nil, nil), "Chọn tệp PDF")
+}
+
+// testFaultOfTheHub forces an error that nobody foresaw: the reader is told so in words and the cause goes to the log.
+func testFaultOfTheHub(t *testing.T, h *hub) {
+	var logged bytes.Buffer
+	broken, err := New(Config{Service: h.service, Registry: h.registry, Logger: slog.New(slog.NewTextHandler(&logged, nil)),
+		Verify: func(context.Context, io.ReaderAt, int64) (*signing.Report, error) {
+			return nil, errors.New("disk 7 on fire")
+		}})
+	check(t, err)
+	server := httptest.NewServer(broken)
+	defer server.Close()
+	v := newVisitor(t, h)
+	v.base = server.URL
+	v.login("duc")
+	for _, lang := range languages() {
+		v.get("/?lang="+lang, http.StatusOK)
+		logged.Reset()
+		body := v.upload("/check", http.StatusInternalServerError, "pdf", "a.pdf", letter(t, "thử", 1), nil)
+		wants(t, body, `<html lang="`+lang+`">`)
+		for _, key := range []string{"error.500", "error.500.text", "error.500.advice", "error.500.kept"} {
+			wants(t, body, template.HTMLEscapeString(testVoices(t)[lang].say(key)))
+		}
+		if strings.Contains(body, "on fire") {
+			t.Error("the page shows the cause")
+		}
+		ref := regexp.MustCompile(`class="ref">[^<]*<span class="num">([0-9a-f]{16})<`).FindStringSubmatch(body)
+		if ref == nil || !strings.Contains(logged.String(), ref[1]) || !strings.Contains(logged.String(), "disk 7 on fire") {
+			t.Errorf("the log does not tell the cause of %v: %s", ref, logged.String())
+		}
+	}
+}
+
+// testPDFsHaveNames asks for PDFs as files: every one is named after its code and type.
+func testPDFsHaveNames(t *testing.T, h *hub) {
+	d := h.draft(t, "thử tên tệp", exchange.PriorityNormal, time.Time{})
+	v := newVisitor(t, h)
+	v.login("mai")
+	name := func(path string) string {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, v.base+path, nil)
+		check(t, err)
+		res, _ := v.ask(r)
+		return res.Header.Get("Content-Disposition")
+	}
+	path := "/documents/" + string(d.ID) + "/pdf"
+	if got := name(path); got != `inline; filename="du-thao-CV.pdf"; filename*=UTF-8''d%E1%BB%B1-th%E1%BA%A3o-CV.pdf` {
+		t.Errorf("a draft is named %s", got)
+	}
+	h.sent(t, d, "H03.12")
+	d, err := h.service.Document(t.Context(), h.actor(t, "mai"), d.ID)
+	check(t, err)
+	want := strings.ReplaceAll(d.Code(), "/", "-") + "-CV.pdf"
+	if got := name(path + "?download=1"); got != `attachment; filename="`+want+`"; filename*=UTF-8''`+want {
+		t.Errorf("a document with a number is named %s", got)
+	}
+	v.login("lan")
+	in := ""
+	for _, x := range h.inbox(t, "lan") {
+		if x.Document == d.ID {
+			in = "/incoming/" + string(x.ID)
+		}
+	}
+	if got := name(in + "/pdf?download=1"); got != `attachment; filename="`+want+`"; filename*=UTF-8''`+want {
+		t.Errorf("an incoming document is named %s", got)
+	}
+	wants(t, v.get(in, http.StatusOK), "từ Ủy ban nhân dân tỉnh Bắc Kạn, chữ ký hợp lệ")
+	v.login("mai")
+	wants(t, v.get("/documents/"+string(d.ID), http.StatusOK), "1 nơi nhận: Sở Nội vụ tỉnh Bắc Kạn")
+}
+
+func TestNamesOfFiles(t *testing.T) {
+	for _, c := range []struct{ code, docType, plain, extended string }{
+		{"01/TB-UBND", "TB", "01-TB-UBND", "01-TB-UBND"},
+		{"05/QĐ-UBND", "QĐ", "05-QD-UBND", "05-Q%C4%90-UBND"},
+		{"12/UBND", "CV", "12-UBND-CV", "12-UBND-CV"},
+		{"7/\"\r\nx", "", "7----x", "7-%22%0D%0Ax"},
+	} {
+		name := pdfName(c.code, c.docType)
+		if plainName(name) != c.plain || fileName(name) != c.extended {
+			t.Errorf("%s %s: %q and %q", c.code, c.docType, plainName(name), fileName(name))
+		}
+	}
+}
+
+// TestReasonsInWords keeps codes and certificate names out of what people read first.
+func TestReasonsInWords(t *testing.T) {
+	english, vietnamese := []string{"no-chain: no trusted authority issued it (issuer CN=A (B),C=VN)"}, []string{"không có tổ chức tin cậy nào cấp (issuer CN=A (B),C=VN)"}
+	for lang, want := range map[string]reasonView{
+		"vi": {"Không có tổ chức tin cậy nào cấp", "Nơi cấp chứng thư: CN=A (B),C=VN · no-chain"},
+		"en": {"No trusted authority issued it", "Issued by: CN=A (B),C=VN · no-chain"},
+	} {
+		if got := testVoices(t)[lang].reasons(english, vietnamese); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %q", lang, got)
+		}
+	}
+	v := testVoices(t)["vi"]
+	view := v.verdictView(&signing.Report{Verdict: signing.Indeterminate, Integrity: signing.Intact,
+		Signatures: []signing.Signature{{Kind: signing.KindSignature, Indication: signing.Indeterminate, Signer: "A", Reasons: english, ReasonsVI: vietnamese}}})
+	if strings.Contains(view.Sentence, "CN=") || !strings.HasSuffix(view.Sentence, "nào cấp.") || view.Detail != "Nơi cấp chứng thư: CN=A (B),C=VN" {
+		t.Errorf("%q, %q", view.Sentence, view.Detail)
+	}
 }
 
 func testAdministration(t *testing.T, h *hub) {

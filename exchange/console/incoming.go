@@ -30,7 +30,8 @@ func (v *visit) incoming(id exchange.IncomingID, problem error) error {
 	body := incomingBody{PDF: incomingURL(id) + "/pdf", Subject: in.Subject, Code: in.Code, Type: v.typeName(in.Type),
 		Priority: v.priority(in.Priority), FromLine: v.agencyName(in.From) + " (" + string(in.From) + ")",
 		Status: v.statusChip(in.Status), Verdict: v.verdictView(in.Report), Facts: v.incomingFacts(in),
-		Events: v.eventRows(events), Actions: actions}
+		Details: facts(fact{v.say("fact.size"), v.bytes(in.PDF.Size)}, fact{v.say("fact.digest"), string(in.PDF.Digest)}),
+		Events:  v.trail(events), Actions: actions}
 	if in.ArrivalNumber > 0 {
 		body.Stamp = &stampView{Agency: v.agencyName(in.Agency), Number: twoDigits(in.ArrivalNumber), Day: day(in.Registered)}
 	}
@@ -47,8 +48,7 @@ func (v *visit) incomingFacts(in *exchange.Incoming) []fact {
 		fact{v.say("fact.priority"), in.Priority.In(v.lang)},
 		fact{v.say("fact.received"), moment(in.Received)}, fact{v.say("fact.arrival"), arrival},
 		fact{v.say("fact.registered"), moment(in.Registered)}, fact{v.say("fact.due"), day(in.Due)},
-		fact{v.say("fact.assignee"), v.personName(in.Assignee)}, fact{v.say("fact.note"), in.Note},
-		fact{v.say("fact.size"), v.bytes(in.PDF.Size)}, fact{v.say("fact.digest"), string(in.PDF.Digest)})
+		fact{v.say("fact.assignee"), v.personName(in.Assignee)}, fact{v.say("fact.note"), in.Note})
 }
 
 func (v *visit) personName(id registry.PersonID) string {
@@ -150,5 +150,5 @@ func (s *server) incomingPDF(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.pdf(r, size, in.Code, string(in.PDF.Digest))
+	return v.pdf(r, size, pdfName(in.Code, in.Type), string(in.PDF.Digest))
 }

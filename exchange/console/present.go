@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -178,7 +179,7 @@ func facts(pairs ...fact) []fact {
 func (v *visit) eventRows(events []exchange.Event) []eventRow {
 	rows := make([]eventRow, 0, len(events))
 	for _, e := range events {
-		row := eventRow{What: e.In(v.lang), At: e.At, By: e.Actor}
+		row := eventRow{What: v.inWords(e), At: e.At, By: e.Actor}
 		switch {
 		case strings.HasPrefix(e.Actor, "system:"):
 			row.By = v.say("role.hub")
@@ -191,6 +192,38 @@ func (v *visit) eventRows(events []exchange.Event) []eventRow {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// trail folds all but the latest events away.
+func (v *visit) trail(events []exchange.Event) trailView {
+	const latest = 5
+	rows := v.eventRows(events)
+	n := max(0, len(rows)-latest)
+	if n == 1 { // folding one away saves no room
+		n = 0
+	}
+	return trailView{Older: rows[:n], Latest: rows[n:]}
+}
+
+// inWords is an event's sentence with the names of agencies and the words of verdicts where it still has codes.
+func (v *visit) inWords(e exchange.Event) string {
+	text := e.In(v.lang)
+	for _, param := range []string{"recipients", "recipient", "from"} {
+		codes := e.Params[param]
+		if codes == "" || !strings.Contains(text, codes) {
+			continue
+		}
+		ids := strings.FieldsFunc(codes, func(c rune) bool { return c == ',' || c == ';' || c == ' ' })
+		names := v.names(ids)
+		if slices.ContainsFunc(names, func(name string) bool { return strings.Contains(text, name) }) {
+			continue // it names them already, or the directory does not know them
+		}
+		text = strings.Replace(text, codes, strings.Join(names, "; "), 1)
+	}
+	if verdict := e.Params["verdict"]; verdict != "" {
+		text = strings.Replace(text, verdict, v.sayOr("word."+verdict, verdict), 1)
+	}
+	return text
 }
 
 // yearOptions are this year and the four before it.

@@ -314,10 +314,11 @@ func sampleBodies(v *voice) map[string][]any {
 		Signer: "Lý Thái Hải", Priority: "Khẩn", Created: at, Sent: at, State: ok}}
 	filter := filterView{Action: "/incoming", Query: `"a<b`, Placeholder: "p", States: []option{{"03", "Đã vào sổ", true}},
 		Years: []option{{"2026", "2026", true}}, Active: true}
-	verdict := &verdictView{Tone: "ok", Icon: "ok", Sentence: "Toàn vẹn", Reasons: []string{"r"},
+	verdict := &verdictView{Tone: "ok", Icon: "ok", Sentence: "Toàn vẹn", Detail: "r",
 		Checks:     []checkView{{"Toàn vẹn nội dung", "ok", "ok", "đạt", "d"}, {"Chứng thư tin cậy", "wait", "ask", "không xác định", ""}},
-		Signatures: []signatureView{{Signer: "Lý Thái Hải", Organization: "UBND", Chip: ok, Facts: []fact{{"Dạng", "B-T"}}, Reasons: []string{"x"}}}}
-	events := []eventRow{{What: "Đã ký duyệt: Lý Thái Hải", By: "Lý Thái Hải", Proof: "mục 4", At: at}}
+		Signatures: []signatureView{{Signer: "Lý Thái Hải", Organization: "UBND", Chip: ok, Facts: []fact{{"Dạng", "B-T"}}, Reasons: []reasonView{{"x", "y"}}}}}
+	event := eventRow{What: "Đã ký duyệt: Lý Thái Hải", By: "Lý Thái Hải", Proof: "mục 4", At: at}
+	events := trailView{Older: []eventRow{event, event}, Latest: []eventRow{event}}
 	acts := []action{{Key: "seal", URL: "/documents/1/sign", Label: "l", Hint: "h", Button: "b", Primary: true, Passphrase: true, Hidden: []fact{{"step", "seal"}}},
 		{Key: "assign", URL: "/x", Label: "l", Button: "b", Assign: true, People: []option{{"1", "A", false}}, Note: true, NoteLabel: "n"},
 		{Key: "refuse", URL: "/x", Label: "l", Button: "b", Danger: true, Note: true, NoteRequired: true, NoteLabel: "n"}}
@@ -330,7 +331,7 @@ func sampleBodies(v *voice) map[string][]any {
 		"incoming_list": {incomingListBody{Filter: filter, Rows: in, Pager: pagerView{"/incoming", "/incoming?after=x"}}, incomingListBody{Filter: filter}, incomingListBody{}},
 		"outgoing_list": {outgoingListBody{Filter: filter, Rows: out, Pager: pagerView{Next: "/x"}, CanDraft: true}, outgoingListBody{Filter: filter}, outgoingListBody{CanDraft: true}},
 		"document": {documentBody{URL: "/documents/1", PDF: "/documents/1/pdf", Subject: "s", Code: "05/QĐ-UBND", Type: "Quyết định", Priority: "Khẩn",
-			State: ok, Steps: v.steps("seal"), Verdict: verdict, Every: "3s", Deliveries: deliveries, Facts: []fact{{"Người ký", "A"}}, Events: events, Actions: acts},
+			State: ok, Steps: v.steps("seal"), Verdict: verdict, Every: "3s", Deliveries: deliveries, Facts: []fact{{"Người ký", "A"}}, Details: []fact{{"a", "b"}}, Events: events, Actions: acts},
 			documentBody{State: ok}, documentBody{State: ok, Actions: []action{{Key: "w", Primary: true, Wait: true, Label: "l", Hint: "h"}}},
 			documentBody{State: ok, Actions: []action{{Key: "s", Primary: true, Link: true, URL: "/x", Label: "l", Button: "b"}}}},
 		"incoming": {incomingBody{PDF: "/incoming/1/pdf", Subject: "s", Code: "c", Type: "t", Priority: "Khẩn", FromLine: "f", Status: ok,
@@ -342,7 +343,7 @@ func sampleBodies(v *voice) map[string][]any {
 		"send": {sendBody{DocumentURL: "/documents/1", Code: "c", Subject: "s", Query: "q", Hint: "h", Steps: v.steps("send"), More: true,
 			Recipients: []recipientRow{{"H03.12", "Sở Nội vụ", "so noi vu", true, ok}}}, sendBody{}},
 		"sent":     {sentBody{Filter: filter, Documents: []sentDocument{{"/documents/1", "c", "s", at, deliveries}}, Pager: pagerView{Next: "/x"}}, sentBody{Filter: filter}, sentBody{}},
-		"register": {registerBody{Title: "t", Lead: "l", Years: []option{{"2026", "2026", true}}, Columns: []string{"a", "b"}, Rows: []registerRow{{Cells: cells(registerCell{"1", "/x"}, "2"), Cancelled: true}}}, registerBody{}},
+		"register": {registerBody{Title: "t", Lead: "l", Years: []option{{"2026", "2026", true}}, Columns: []string{"a", "b"}, Rows: []registerRow{{Cells: cells(registerCell{Text: "1", URL: "/x", Label: "a"}, "2"), Cancelled: true}}}, registerBody{}},
 		"rate": {rateBody{From: "2026-01-01", To: "2026-11-23", Rate: "98,75%", Sentence: "s", Population: 3, Facts: []fact{{"a", "1"}},
 			Bars: []rateBar{{"Sở Nội vụ", "50%", "2", "1", 500, true}}, Causes: []rateCause{{"c", "1", "o", "n"}}}, rateBody{}, rateBody{Population: 1}},
 		"check":    {checkBody{File: "a.pdf", Limit: "l", Verdict: verdict}, checkBody{Explain: []fact{{"a", "b"}}}},

@@ -1,8 +1,11 @@
 package console
 
 import (
+	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"vanthu/signing"
 )
@@ -29,6 +32,9 @@ func (v *voice) verdictView(r *signing.Report) *verdictView {
 	}
 	c := v.indicationChip(r.Verdict)
 	view := &verdictView{Tone: c.Tone, Icon: c.Icon, Sentence: r.Sentence(v.lang)}
+	if r.Verdict != signing.TotalPassed { // a valid one ends with no technical cause
+		view.Sentence, view.Detail = v.sentenceDetail(view.Sentence)
+	}
 	if r.Verdict != signing.NoSignature {
 		view.Checks = v.fiveChecks(r)
 	}
@@ -92,10 +98,10 @@ func answerOf(c signing.Check) answer {
 	return no
 }
 
-// checkDetail says what was checked, or what is wrong and with whose signature.
+// checkDetail says what is wrong and with whose signature; what was checked and found right needs no more words.
 func (v *voice) checkDetail(name string, worst answer, whose []string) string {
 	if worst == yes {
-		return v.say("check." + name + ".what")
+		return ""
 	}
 	return v.say("check."+name+"."+worst.tone()) + ": " + strings.Join(whose, "; ")
 }
@@ -108,12 +114,61 @@ func signerName(s *signing.Signature) string {
 	return s.Field
 }
 
-// reasons are in the reader's language where the validator gives them so.
-func (v *voice) reasons(english, vietnamese []string) []string {
-	if v.lang == "vi" && len(vietnamese) > 0 {
-		return vietnamese
+// reasons are in the reader's language where the validator gives them so, the technical part apart.
+func (v *voice) reasons(english, vietnamese []string) []reasonView {
+	views := make([]reasonView, 0, len(english))
+	for i, text := range english {
+		code, after, ok := strings.Cut(text, ": ")
+		if !ok || strings.Contains(code, " ") {
+			code, after = "", text
+		}
+		if v.lang == "vi" && i < len(vietnamese) {
+			after = vietnamese[i]
+		}
+		text, detail := cutDetail(after)
+		views = append(views, reasonView{Text: upperFirst(text), Detail: strings.Join(slices.DeleteFunc([]string{v.technical(detail), code},
+			func(s string) bool { return s == "" }), " · ")})
 	}
-	return english
+	return views
+}
+
+// sentenceDetail parts the technical cause from the end of a sentence.
+func (v *voice) sentenceDetail(sentence string) (text, detail string) {
+	text, detail = cutDetail(strings.TrimSuffix(sentence, "."))
+	return text + ".", v.technical(detail)
+}
+
+// technical names what the validator gives in brackets.
+func (v *voice) technical(detail string) string {
+	if name, ok := strings.CutPrefix(detail, "issuer "); ok {
+		return v.say("sig.issuer") + ": " + name
+	}
+	return detail
+}
+
+// cutDetail parts "sentence (detail)".
+func cutDetail(s string) (text, detail string) {
+	if !strings.HasSuffix(s, ")") {
+		return s, ""
+	}
+	depth := 0
+	for i := len(s) - 1; i > 0; i-- {
+		switch s[i] {
+		case ')':
+			depth++
+		case '(':
+			depth--
+		}
+		if depth == 0 {
+			return strings.TrimSpace(s[:i]), s[i+1 : len(s)-1]
+		}
+	}
+	return s, ""
+}
+
+func upperFirst(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
 }
 
 func (v *voice) signature(s *signing.Signature) signatureView {

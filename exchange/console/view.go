@@ -107,8 +107,8 @@ type outgoingListBody struct {
 // verdictView is the judgement of a PDF: one sentence, five named checks, each signature.
 type verdictView struct {
 	Tone, Icon, Sentence string
+	Detail               string // the technical cause behind the sentence
 	Checks               []checkView
-	Reasons              []string
 	Signatures           []signatureView
 }
 
@@ -118,8 +118,14 @@ type signatureView struct {
 	Signer, Organization string
 	Chip                 chip
 	Facts                []fact
-	Reasons              []string
+	Reasons              []reasonView
 }
+
+// reasonView is a reason in words; Detail is its technical part.
+type reasonView struct{ Text, Detail string }
+
+// trailView is a timeline, oldest first; the page folds Older away.
+type trailView struct{ Older, Latest []eventRow }
 
 type eventRow struct {
 	What, By, Proof string
@@ -154,8 +160,8 @@ type documentBody struct {
 	Verdict                                 *verdictView
 	Every                                   string // how often the recipients are asked for again, "" = all is final
 	Deliveries                              []deliveryRow
-	Facts                                   []fact
-	Events                                  []eventRow
+	Facts, Details                          []fact
+	Events                                  trailView
 	Actions                                 []action
 }
 
@@ -166,8 +172,8 @@ type incomingBody struct {
 	Status                                       chip
 	Stamp                                        *stampView
 	Verdict                                      *verdictView
-	Facts                                        []fact
-	Events                                       []eventRow
+	Facts, Details                               []fact
+	Events                                       trailView
 	Actions                                      []action
 }
 
@@ -207,7 +213,8 @@ type sentBody struct {
 	Pager     pagerView
 }
 
-type registerCell struct{ Text, URL string }
+// registerCell names its column, for windows too narrow for a table.
+type registerCell struct{ Text, URL, Label string }
 
 type registerRow struct {
 	Cells     []registerCell

@@ -25,8 +25,21 @@ class Viewer {
     this.pdf = pdf;
     this.zoom = 1;
     this.canvases = [];
+    this.shapes = new Map();
     this.drawn = new Map();
+    this.tasks = new Map();
     this.observer = new IntersectionObserver((seen) => this.onSeen(seen), { root: box, rootMargin: "400px 0px" });
+    this.resized = new ResizeObserver(() => {
+      clearTimeout(this.later);
+      this.later = setTimeout(() => this.refit(), 120);
+    });
+  }
+
+  close() {
+    this.observer.disconnect();
+    this.resized.disconnect();
+    clearTimeout(this.later);
+    for (const task of this.tasks.values()) task.cancel();
   }
 
   async show() {
@@ -42,21 +55,49 @@ class Viewer {
     const first = await this.pdf.getPage(1);
     this.shape = first.getViewport({ scale: 1 });
     this.fit();
-    this.canvases.forEach((c) => this.observer.observe(c));
+    this.observe();
+    this.resized.observe(box);
     for (const name of ["prev", "next", "in", "out", "where"]) tools(name).hidden = false;
     this.where();
   }
 
   label(n) { return box.dataset.page.replace("{0}", n).replace("{1}", this.pdf.numPages); }
 
+  // width is the room for a page: what the window of pages has without its padding.
+  width() {
+    const style = getComputedStyle(box);
+    return Math.floor(box.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight));
+  }
+
+  // scale makes a page as wide as the room; before a page is read it is taken to be like the first.
+  scale(canvas) {
+    const shape = this.shapes.get(canvas) || this.shape;
+    return Math.min(2, this.room / shape.width) * this.zoom;
+  }
+
   fit() {
-    const room = box.clientWidth - 30;
-    this.scale = Math.max(0.25, Math.min(2, room / this.shape.width)) * this.zoom;
-    for (const c of this.canvases) {
-      if (this.drawn.has(c)) continue;
-      c.style.width = `${Math.floor(this.shape.width * this.scale)}px`;
-      c.style.height = `${Math.floor(this.shape.height * this.scale)}px`;
-    }
+    this.room = this.width();
+    this.canvases.forEach((c) => this.size(c));
+  }
+
+  size(canvas) {
+    const shape = this.shapes.get(canvas) || this.shape;
+    const scale = this.scale(canvas);
+    canvas.style.width = `${Math.floor(shape.width * scale)}px`;
+    canvas.style.height = `${Math.floor(shape.height * scale)}px`;
+  }
+
+  observe() {
+    this.observer.disconnect();
+    this.canvases.forEach((c) => this.observer.observe(c));
+  }
+
+  refit() {
+    if (this.width() === this.room || this.width() <= 0) return;
+    const n = this.current();
+    this.fit();
+    this.observe();
+    this.turn(n);
   }
 
   onSeen(entries) {
@@ -64,18 +105,26 @@ class Viewer {
   }
 
   async draw(canvas) {
-    if (this.drawn.get(canvas) === this.scale) return;
-    const scale = this.scale;
-    this.drawn.set(canvas, scale);
     const page = await this.pdf.getPage(Number(canvas.dataset.n));
+    this.shapes.set(canvas, page.getViewport({ scale: 1 }));
+    const scale = this.scale(canvas);
+    if (this.drawn.get(canvas) === scale) return;
+    this.drawn.set(canvas, scale);
+    const before = this.tasks.get(canvas);
+    if (before) before.cancel();
+    this.size(canvas);
     const sharp = Math.min(window.devicePixelRatio || 1, 2);
     const viewport = page.getViewport({ scale: scale * sharp });
     canvas.width = Math.floor(viewport.width);
     canvas.height = Math.floor(viewport.height);
-    canvas.style.width = `${Math.floor(viewport.width / sharp)}px`;
-    canvas.style.height = `${Math.floor(viewport.height / sharp)}px`;
-    await page.render({ canvas, viewport, annotationMode: this.pdfjs.AnnotationMode.ENABLE }).promise;
-    canvas.dataset.drawn = "1";
+    const task = page.render({ canvas, viewport, annotationMode: this.pdfjs.AnnotationMode.ENABLE });
+    this.tasks.set(canvas, task);
+    try {
+      await task.promise;
+      canvas.dataset.drawn = "1";
+    } catch (error) {
+      if (!(error instanceof this.pdfjs.RenderingCancelledException)) throw error;
+    }
   }
 
   current() {
@@ -88,8 +137,10 @@ class Viewer {
 
   where() { tools("where").textContent = this.label(this.current()); }
 
-  go(step) {
-    const n = Math.min(this.canvases.length, Math.max(1, this.current() + step));
+  go(step) { this.turn(this.current() + step); }
+
+  turn(page) {
+    const n = Math.min(this.canvases.length, Math.max(1, page));
     const target = this.canvases[n - 1];
     box.scrollTop += target.getBoundingClientRect().top - box.getBoundingClientRect().top - 14;
   }
@@ -97,11 +148,9 @@ class Viewer {
   enlarge(by) {
     const n = this.current();
     this.zoom = Math.min(4, Math.max(0.4, this.zoom * by));
-    this.drawn.clear();
     this.fit();
-    this.observer.disconnect();
-    this.canvases.forEach((c) => this.observer.observe(c));
-    this.canvases[n - 1].scrollIntoView({ block: "nearest" });
+    this.observe();
+    this.turn(n);
   }
 }
 
@@ -111,6 +160,7 @@ async function open(source) {
   try {
     const { pdfjs, options } = await library();
     const pdf = await pdfjs.getDocument({ ...source, ...options }).promise;
+    if (viewer) viewer.close();
     viewer = new Viewer(pdfjs, pdf);
     await viewer.show();
   } catch (error) {
@@ -128,6 +178,9 @@ if (box) {
   tools("in").addEventListener("click", () => viewer && viewer.enlarge(1.25));
   tools("out").addEventListener("click", () => viewer && viewer.enlarge(0.8));
   box.addEventListener("scroll", () => viewer && viewer.where(), { passive: true });
-  document.addEventListener("vanthu:file", async (event) => open({ data: await event.detail.arrayBuffer() }));
+  document.addEventListener("vanthu:file", async (event) => {
+    box.closest(".viewer").hidden = false;
+    open({ data: await event.detail.arrayBuffer() });
+  });
   if (box.dataset.pdf) open({ url: box.dataset.pdf });
 }
