@@ -51,7 +51,8 @@ func newBrowser(t *testing.T, base string, width, height int) *browser {
 	b := &browser{t: t, base: base, shots: os.Getenv("VANTHU_SHOTS"), tag: fmt.Sprint(width)}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.WindowSize(width, height), chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "vi"))
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "vi"),
+		chromedp.Flag("hide-scrollbars", false)) // the bars of a desk take room: what is drawn must leave it to them
 	allocated, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(cancel)
 	ctx, cancelTab := chromedp.NewContext(allocated, chromedp.WithListener(b.listen))
@@ -328,8 +329,29 @@ func TestPagesInEveryLook(t *testing.T) {
 		b.press("#main .queue")
 		b.press("a.subject")
 		b.seen()
+		b.fits("as opened")
 		b.picture("incoming-document")
+		b.do("turning the window", chromedp.EmulateViewport(int64(look.height), int64(look.width)), chromedp.Sleep(700*time.Millisecond))
+		b.fits("turned")
+		b.do("turning it back", chromedp.EmulateViewport(int64(look.width), int64(look.height)), chromedp.Sleep(700*time.Millisecond))
+		b.fits("turned back")
 		b.calm()
+	}
+}
+
+// fits tells whether a page of the PDF can be seen from edge to edge without moving it.
+func (b *browser) fits(when string) {
+	b.t.Helper()
+	cut, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`(() => {
+		const box = document.querySelector("[data-pdf]"), page = box.querySelector("canvas");
+		const outer = box.getBoundingClientRect(), inner = page.getBoundingClientRect();
+		const whole = inner.left >= outer.left && inner.right <= outer.left + box.clientWidth && box.scrollWidth <= box.clientWidth;
+		const filled = inner.width > 0.8 * Math.min(box.clientWidth, 1000);
+		return whole && filled ? "" : JSON.stringify({ outer, inner, client: box.clientWidth, scroll: box.scrollWidth });
+	})()`))
+	check(b.t, err)
+	if cut != "" {
+		b.t.Errorf("%s %s: the page does not fit the viewer: %s", b.tag, when, cut)
 	}
 }
 
