@@ -395,7 +395,7 @@ func testPDFsHaveNames(t *testing.T, h *hub) {
 	if got := name(in + "/pdf?download=1"); got != `attachment; filename="`+want+`"; filename*=UTF-8''`+want {
 		t.Errorf("an incoming document is named %s", got)
 	}
-	wants(t, v.get(in, http.StatusOK), "từ Ủy ban nhân dân tỉnh Bắc Kạn, chữ ký hợp lệ")
+	wants(t, v.get(in, http.StatusOK), "từ Ủy ban nhân dân tỉnh Bắc Kạn (H03), chữ ký hợp lệ", "· Hệ thống")
 	v.login("mai")
 	wants(t, v.get("/documents/"+string(d.ID), http.StatusOK), "1 nơi nhận: Sở Nội vụ tỉnh Bắc Kạn")
 }

@@ -2,7 +2,6 @@ package console
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -179,11 +178,8 @@ func facts(pairs ...fact) []fact {
 func (v *visit) eventRows(events []exchange.Event) []eventRow {
 	rows := make([]eventRow, 0, len(events))
 	for _, e := range events {
-		row := eventRow{What: v.inWords(e), At: e.At, By: e.Actor}
-		switch {
-		case strings.HasPrefix(e.Actor, "system:"):
-			row.By = v.say("role.hub")
-		case e.Agency != "" && e.Agency != string(v.actor.Agency):
+		row := eventRow{What: v.inWords(e), At: e.At, By: e.ByIn(v.lang)}
+		if person := !strings.HasPrefix(e.Actor, "system:"); person && e.Agency != "" && e.Agency != string(v.actor.Agency) {
 			row.By += ", " + v.agencyName(registry.AgencyID(e.Agency))
 		}
 		if e.Index >= 0 {
@@ -205,25 +201,13 @@ func (v *visit) trail(events []exchange.Event) trailView {
 	return trailView{Older: rows[:n], Latest: rows[n:]}
 }
 
-// inWords is an event's sentence with the names of agencies and the words of verdicts where it still has codes.
-func (v *visit) inWords(e exchange.Event) string {
-	text := e.In(v.lang)
-	for _, param := range []string{"recipients", "recipient", "from"} {
-		codes := e.Params[param]
-		if codes == "" || !strings.Contains(text, codes) {
-			continue
-		}
-		ids := strings.FieldsFunc(codes, func(c rune) bool { return c == ',' || c == ';' || c == ' ' })
-		names := v.names(ids)
-		if slices.ContainsFunc(names, func(name string) bool { return strings.Contains(text, name) }) {
-			continue // it names them already, or the directory does not know them
-		}
-		text = strings.Replace(text, codes, strings.Join(names, "; "), 1)
+// inWords is an event's sentence with the word of a verdict where it has the code.
+func (v *voice) inWords(e exchange.Event) string {
+	text, verdict := e.In(v.lang), e.Params["verdict"]
+	if verdict == "" {
+		return text
 	}
-	if verdict := e.Params["verdict"]; verdict != "" {
-		text = strings.Replace(text, verdict, v.sayOr("word."+verdict, verdict), 1)
-	}
-	return text
+	return strings.Replace(text, verdict, v.sayOr("word."+verdict, verdict), 1)
 }
 
 // yearOptions are this year and the four before it.
