@@ -16,6 +16,7 @@ import (
 	"vanthu/signing/cms"
 	"vanthu/signing/keys"
 	"vanthu/signing/pdf"
+	"vanthu/signing/pki"
 	"vanthu/signing/stamp"
 	"vanthu/signing/tsa"
 )
@@ -245,7 +246,8 @@ func timestamp(ctx context.Context, client tsa.Client, signature []byte) ([]cms.
 
 // SignAndCheck signs a file in memory and has the result judged by our validator. It fails with ErrCheck, and
 // gives the report, when the new signature is not intact or does not cover the whole file, when the file's own
-// bytes are not its beginning, or when an earlier signature is worse than before. Whether the signer is trusted
+// bytes are not its beginning, or when an earlier signature is worse than before. One that failed
+// before already stays so: the report's verdict is then TOTAL_FAILED, and its Reasons say that this was so before. Whether the signer is trusted
 // stands in the report; with trust that does not know the signer the new signature is INDETERMINATE.
 func SignAndCheck(ctx context.Context, file []byte, o SignOptions, v VerifyOptions) ([]byte, *Report, error) {
 	before, err := judgeSigned(ctx, file, v)
@@ -268,7 +270,20 @@ func SignAndCheck(ctx context.Context, file []byte, o SignOptions, v VerifyOptio
 	if err := compareReports(before, report, int64(len(signed))); err != nil {
 		return nil, report, err
 	}
+	report.noteEarlier(before)
 	return signed, report, nil
+}
+
+// noteEarlier says of each signature that failed before the signing that it is not the signing's doing.
+func (r *Report) noteEarlier(before *Report) {
+	var reasons pki.Reasons
+	for _, s := range before.Signatures {
+		if s.Indication == TotalFailed || s.Integrity != Intact {
+			reasons = append(reasons, pki.Reason{Code: codeEarlier, Detail: s.Field})
+		}
+	}
+	en, vi := reasonTexts(reasons)
+	r.Reasons, r.ReasonsVI = append(r.Reasons, en...), append(r.ReasonsVI, vi...)
 }
 
 // judgeSigned judges a file that has signatures; one without any gives an empty report, which is cheaper.

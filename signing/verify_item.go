@@ -85,6 +85,9 @@ func (v *verifier) newItem(field *pdf.Field) *item {
 	if len(field.ByteRange) == 4 {
 		it.out.CoversTo = field.Covered()
 	}
+	if field.OutsideForm {
+		it.fault(Unclear, pki.Reason{Code: codeOutsideForm, Sub: pki.SigConstraints})
+	}
 	for _, p := range field.Problems {
 		it.fault(Altered, fieldReason(p))
 	}

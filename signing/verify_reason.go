@@ -16,6 +16,8 @@ const (
 	codeRemoved        pki.Code = "signature-removed"
 	codeTrailing       pki.Code = "trailing-bytes"
 	codeAmbiguous      pki.Code = "ambiguous-structure"
+	codeOutsideForm    pki.Code = "outside-the-form"
+	codeEarlier        pki.Code = "earlier-signature"
 	codeSubFilter      pki.Code = "subfilter"
 	codePadding        pki.Code = "padding"
 	codeForbidden      pki.Code = "changes-forbidden"
@@ -46,6 +48,9 @@ func sentences() []sentence {
 		{codeRemoved, "an earlier version of the file was signed and the signature was removed", "phiên bản trước của tệp có chữ ký và chữ ký đó đã bị gỡ"},
 		{codeTrailing, "bytes were appended that belong to no version of the document", "có dữ liệu được thêm vào mà không thuộc phiên bản nào của tài liệu"},
 		{codeAmbiguous, "what was added after signing can be read in more than one way", "phần thêm sau khi ký có thể được đọc theo nhiều cách"},
+		{codeOutsideForm, "the signature stands on a page only, not in the form of the document: the file was rewritten, or programs differ on whether it is signed",
+			"chữ ký chỉ nằm trên trang, không có trong biểu mẫu của tài liệu: tệp đã được ghi lại, hoặc các chương trình không thống nhất là tệp có chữ ký"},
+		{codeEarlier, "an earlier signature did not hold before this signing already; signing did not change it", "một chữ ký có từ trước đã không đạt từ trước lần ký này; việc ký không làm thay đổi nó"},
 		{codeSubFilter, "the form of the signature is not supported", "dạng chữ ký không được hỗ trợ"},
 		{codePadding, "the unsigned room after the signature value is not empty", "phần trống không được ký sau giá trị chữ ký không rỗng"},
 		{codeForbidden, "the document was changed after signing in a way that is not permitted", "tài liệu đã bị thay đổi sau khi ký theo cách không được phép"},

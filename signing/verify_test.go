@@ -387,6 +387,15 @@ func TestAttacks(t *testing.T) {
 			p.object(1, "<</Type/Catalog/Pages 2 0 R>>")
 			p.end()
 		}), VerifyOptions{})
+		expect(t, r, TotalFailed, FormatFailure, Altered) // the page still shows it
+		if s := r.Signatures[0]; !hasCode(&s, codeOutsideForm) || !hasCode(&s, codeForbidden) {
+			t.Errorf("reasons %q", s.Reasons)
+		}
+		r = judge(t, appended(func(p *paper) {
+			p.object(1, "<</Type/Catalog/Pages 2 0 R>>")
+			p.object(3, "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R>>")
+			p.end()
+		}), VerifyOptions{})
 		if r.Verdict != NoSignature || r.Integrity != Altered || len(r.Reasons) == 0 {
 			t.Errorf("%+v", r)
 		}

@@ -38,6 +38,8 @@ type formField struct {
 	value  Dict // nil when empty
 	vref   Ref  // zero when the value is direct
 	holder Ref  // the object that has the direct value under /V
+
+	outside bool // found through a page only
 }
 
 // signatureFields walks the form of a view, once.
@@ -186,10 +188,11 @@ func (f *File) EmptyFields() []Field {
 }
 
 // Signatures lists the signed signature fields, ordered by the end of their ByteRange. A signature dictionary
-// that several fields share is listed once; one in a field of another type is none.
+// that several fields share is listed once; one in a field of another type is none. Signatures that only a page
+// leads to, not the form, come first (see Field.OutsideForm).
 func (f *File) Signatures() ([]Field, error) { return f.SignaturesAt(len(f.revs) - 1) }
 
-// SignaturesAt is [File.Signatures] as of revision rev.
+// SignaturesAt is [File.Signatures] as of revision rev; in older revisions than the last only the form counts.
 func (f *File) SignaturesAt(rev int) ([]Field, error) {
 	v := f.View(rev)
 	if v == nil {
@@ -198,6 +201,13 @@ func (f *File) SignaturesAt(rev int) ([]Field, error) {
 	fields, err := f.signatureFields(v)
 	if err != nil {
 		return nil, err
+	}
+	if rev == len(f.revs)-1 {
+		outside, err := f.outsideForm(fields)
+		if err != nil {
+			return nil, err
+		}
+		fields = append(outside[:len(outside):len(outside)], fields...)
 	}
 	var out []Field
 	shared := map[Ref]int{}
@@ -213,6 +223,12 @@ func (f *File) SignaturesAt(rev int) ([]Field, error) {
 		out = append(out, f.signature(v, s))
 	}
 	slices.SortStableFunc(out, func(a, b Field) int {
+		if a.OutsideForm != b.OutsideForm {
+			if a.OutsideForm {
+				return -1
+			}
+			return 1
+		}
 		return int(min(max(a.Covered()-b.Covered(), -1), 1))
 	})
 	return out, nil
@@ -237,7 +253,7 @@ func (s *Field) problem(code, detail string) {
 func (f *File) signature(v *View, s formField) Field {
 	out := Field{
 		Name: s.name, Ref: s.ref, ValueRef: s.vref, Field: s.dict, Dict: s.value,
-		ContentsStart: -1, ContentsEnd: -1, Revision: -1,
+		ContentsStart: -1, ContentsEnd: -1, Revision: -1, OutsideForm: s.outside,
 	}
 	f.checkByteRange(v, &out)
 	signed, where := v, s
@@ -295,6 +311,10 @@ func (f *File) sameField(v *View, s formField) (formField, bool) {
 		if w.value != nil && w.vref == s.vref && (s.vref != (Ref{}) || w.holder == s.holder && w.ref == s.ref) {
 			return w, true
 		}
+	}
+	if s.outside && s.ref != (Ref{}) {
+		w, ok, err := v.signatureWidget(s.ref)
+		return w, err == nil && ok && w.vref == s.vref && w.holder == s.holder
 	}
 	return formField{}, false
 }

@@ -181,3 +181,48 @@ func TestText(t *testing.T) {
 		}
 	}
 }
+
+// Signatures that only a page leads to are found, once, and told from those of the form.
+func TestSignatureOutsideForm(t *testing.T) {
+	const widget = "<</Type/Annot/Subtype/Widget/FT/Sig/T(Leader)/V 6 0 R/Rect[0 0 0 0]>>"
+	rewrite := func(catalog, page string, more ...string) func(m *maker) {
+		return func(m *maker) {
+			m.object(1, catalog).object(3, page)
+			for i, body := range more {
+				m.object(7+i, body)
+			}
+			m.table("/Root 1 0 R/Size 9")
+		}
+	}
+	const catalog, formless = "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[5 0 R]>>>>", "<</Type/Catalog/Pages 2 0 R>>"
+	page := func(annots string) string {
+		return "<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Annots" + annots + ">>"
+	}
+	for name, c := range map[string]struct {
+		field string
+		after func(m *maker)
+		want  string // names, those outside the form in brackets
+	}{
+		"in the form, on a page":  {widget, rewrite(catalog, page("[5 0 R]")), "Leader"},
+		"form dropped":            {widget, rewrite(formless, page("[5 0 R 5 0 R]")), "[Leader]"},
+		"form emptied":            {widget, rewrite("<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[]>>>>", page("[5 0 R]")), "[Leader]"},
+		"no widget":               {"<</FT/Sig/T(Leader)/V 6 0 R>>", rewrite(formless, page("[5 0 R]")), ""},
+		"another type":            {strings.Replace(widget, "/Sig", "/Tx", 1), rewrite(formless, page("[5 0 R]")), ""},
+		"direct annotation":       {widget, rewrite(formless, page("["+widget+"]")), "[Leader]"},
+		"second widget of a form": {widget, rewrite(catalog, page("[7 0 R]"), "<</Subtype/Widget/Parent 5 0 R>>"), "Leader"},
+		"beside the form":         {widget, rewrite(catalog, page("[5 0 R 7 0 R]"), strings.Replace(widget, "6 0 R", "8 0 R", 1), "<</Type/Sig>>"), "[Leader] Leader"},
+		"type and name above":     {widget, rewrite(formless, page("[7 0 R]"), "<</Subtype/Widget/Parent 8 0 R/T(b)>>", "<</FT/Sig/T(a)/V 6 0 R>>"), "[a.b]"},
+		"parents in a circle":     {widget, rewrite(formless, page("[7 0 R]"), "<</Subtype/Widget/Parent 8 0 R>>", "<</Parent 7 0 R/V 6 0 R>>"), ""},
+	} {
+		var got []string
+		for _, s := range signatures(t, signedFile{field: c.field, after: c.after}.build()) {
+			if s.OutsideForm {
+				s.Name = "[" + s.Name + "]"
+			}
+			got = append(got, s.Name)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

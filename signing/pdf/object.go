@@ -221,6 +221,7 @@ type Field struct {
 	ContentsEnd   int64    // one past its '>', -1 when not found
 	Revision      int      // the revision that the ByteRange closes, -1 if none
 	Others        []string // names of further fields that share the same signature dictionary
+	OutsideForm   bool     // found through a page only, not in the document's form
 	Problems      []string // format problems, "code: detail"; any of them is a FORMAT_FAILURE
 }
 

@@ -25,7 +25,8 @@ type File struct {
 	problems []Problem
 	noEnd    [2]int64 // no "endstream" starts in [0], [1]): spares searching twice
 	fields   map[int]*form
-	visited  int // form fields, over all views
+	outside  *form // signatures outside the form, once searched for
+	visited  int   // form fields, over all views
 }
 
 // View is the document as of one revision. It shares objects with the other views; do not change them.

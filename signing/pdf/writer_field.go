@@ -298,5 +298,20 @@ func (u *Update) rootNames() ([]string, error) {
 			names = append(names, s.Text())
 		}
 	}
-	return names, nil
+	outside, err := u.outsideNames()
+	return append(names, outside...), err
+}
+
+// outsideNames lists the names of signatures that stand on pages only: a new field of such a name would be mistaken.
+func (u *Update) outsideNames() ([]string, error) {
+	fields, err := u.file.signatureFields(u.file.Latest())
+	if err != nil {
+		return nil, err
+	}
+	outside, err := u.file.outsideForm(fields)
+	names := make([]string, 0, len(outside))
+	for _, s := range outside {
+		names = append(names, s.name)
+	}
+	return names, err
 }
