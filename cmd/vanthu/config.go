@@ -65,7 +65,8 @@ type SigningConfig struct {
 
 // MailConfig says where mail for other domains goes.
 type MailConfig struct {
-	Smarthost         string `toml:"smarthost" doc:"host:port that takes mail for other domains; empty: none is accepted for them"`
+	Postmaster        string `toml:"postmaster" doc:"account that gets mail to postmaster@ where no account has that name"`
+	Smarthost         string `toml:"smarthost" doc:"host:port that takes mail for other domains, or smtp://host:port?tls=required|opportunistic|none or smtps://host:port; empty: none is accepted for them"`
 	SmarthostUser     string `toml:"smarthost_user" doc:"user name at the smarthost, if it wants one"`
 	SmarthostPassword string `toml:"smarthost_password" doc:"password at the smarthost"`
 }

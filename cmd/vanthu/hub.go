@@ -185,7 +185,7 @@ func (h *Hub) openMail(ctx context.Context, now func() time.Time) error {
 	var err error
 	h.Mail, err = mail.New(ctx, mail.Config{
 		DB: h.Store.DB, Blobs: h.Store.Blobs, Jobs: h.Store.Jobs, Domains: []string{h.config.Domain}, Hostname: h.config.Domain,
-		Relay: h.config.Mail.Smarthost != "", MaxMessage: h.config.Limits.MaxMessage, Now: now, Logger: h.log,
+		Postmaster: mail.Address(h.config.Mail.Postmaster), Relay: h.config.Mail.Smarthost != "", MaxMessage: h.config.Limits.MaxMessage, Now: now, Logger: h.log,
 	})
 	if err != nil {
 		return fmt.Errorf("open the mail store: %w", err)
@@ -193,7 +193,14 @@ func (h *Hub) openMail(ctx context.Context, now func() time.Time) error {
 	if h.config.Mail.Smarthost == "" {
 		return nil
 	}
-	smarthost := url.URL{Scheme: "smtp", Host: h.config.Mail.Smarthost}
+	address := h.config.Mail.Smarthost
+	if !strings.Contains(address, "://") {
+		address = "smtp://" + address
+	}
+	smarthost, err := url.Parse(address)
+	if err != nil {
+		return fmt.Errorf("mail.smarthost: %w", err)
+	}
 	if h.config.Mail.SmarthostUser != "" {
 		smarthost.User = url.UserPassword(h.config.Mail.SmarthostUser, h.config.Mail.SmarthostPassword)
 	}
