@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"vanthu/exchange/registry"
 	"vanthu/storage/archive"
@@ -13,14 +14,15 @@ import (
 
 const checkBatch = 500
 
-// Check rereads what the exchange keeps and reports what does not fit: rows
-// without bytes, gaps in numbers without a cancelled-number record, documents
-// sent without deliveries, statuses without a receipt that verifies, arrivals
+// Check rereads what the exchange keeps and reports what does not fit: rows and
+// revisions that are not what the evidence says or without bytes, gaps in numbers
+// without a cancelled-number record, documents sent without deliveries, statuses
+// that are not those of the last receipt or whose receipt does not verify, arrivals
 // that do not match their delivery, doubled arrivals, packages that do not open.
 // The bytes of blobs and the log are checked by storage. The error is I/O.
 func (s *Service) Check(ctx context.Context, yield func(problem string)) error {
 	for _, part := range []func(context.Context, func(string)) error{
-		s.checkNumbers, s.checkDocuments, s.checkDeliveries, s.checkReceipts, s.checkIncoming,
+		s.checkNumbers, s.checkLost, s.checkDocuments, s.checkDeliveries, s.checkReceipts, s.checkIncoming,
 	} {
 		if err := part(ctx, yield); err != nil {
 			return fmt.Errorf("checking the exchange: %w", err)
@@ -58,6 +60,17 @@ func (s *Service) checkNumbers(ctx context.Context, yield func(string)) error {
 	})
 }
 
+// checkLost looks for documents that only the evidence knows any more.
+func (s *Service) checkLost(ctx context.Context, yield func(string)) error {
+	return s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		lost, err := selectLost(ctx, tx)
+		for _, id := range lost {
+			yield(fmt.Sprintf("document %s stands in the evidence and is gone", id))
+		}
+		return err
+	})
+}
+
 func (s *Service) checkDocuments(ctx context.Context, yield func(string)) error {
 	for after := ""; ; {
 		var list []documentFacts
@@ -69,23 +82,42 @@ func (s *Service) checkDocuments(ctx context.Context, yield func(string)) error 
 			return err
 		}
 		for i := range list {
-			d := &list[i]
-			after = string(d.ID)
-			if err := s.checkBlob(ctx, yield, "document "+after, d.PDF); err != nil {
-				return err
-			}
-			sent := d.State == StateSent
-			if sent != (d.deliveries > 0) {
-				yield(fmt.Sprintf("document %s is %s and has %d deliveries", d.ID, d.State, d.deliveries))
-			}
-			if sent && d.Number == 0 {
-				yield(fmt.Sprintf("document %s is sent without a number", d.ID))
-			}
-			if err := s.checkPackage(ctx, yield, &d.Document); err != nil {
+			after = string(list[i].ID)
+			if err := s.checkDocument(ctx, yield, &list[i]); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+func (s *Service) checkDocument(ctx context.Context, yield func(string), d *documentFacts) error {
+	what := "document " + string(d.ID)
+	d.history.compare(what, d.pinned(), yield)
+	d.history.revisions(what, d.revisions, yield)
+	current := false
+	for _, r := range d.revisions {
+		if err := s.checkBlob(ctx, yield, fmt.Sprintf("%s, revision %d", what, r.seq), r.pdf); err != nil {
+			return err
+		}
+		current = r.pdf == d.PDF
+	}
+	if !current {
+		yield(what + ": its file is not the last revision")
+		if err := s.checkBlob(ctx, yield, what, d.PDF); err != nil {
+			return err
+		}
+	}
+	sent := d.State == StateSent
+	if sent != (d.deliveries > 0) || (d.history != nil && d.history.sent != "" && d.history.sent != strconv.Itoa(d.deliveries)) {
+		yield(fmt.Sprintf("%s is %s and has %d deliveries", what, d.State, d.deliveries))
+	}
+	if sent && d.Number == 0 {
+		yield(what + " is sent without a number")
+	}
+	if d.Archived.IsZero() != (d.Package.Digest == "") {
+		yield(what + ": its package and the time it was archived do not go together")
+	}
+	return s.checkPackage(ctx, yield, &d.Document)
 }
 
 func (s *Service) checkPackage(ctx context.Context, yield func(string), d *Document) error {
@@ -128,11 +160,14 @@ func (s *Service) checkDeliveries(ctx context.Context, yield func(string)) error
 			if (d.transport == TransportDone) != (d.status != StatusNone) {
 				yield(fmt.Sprintf("delivery %s: transport %s with status %q", d.id, d.transport, d.status))
 			}
+			if d.last != d.step {
+				yield(fmt.Sprintf("delivery %s: its status is that of step %d, the last receipt's is %d", d.id, d.step, d.last))
+			}
 			if d.status == StatusNone {
 				continue
 			}
 			if d.receipts != 1 {
-				yield(fmt.Sprintf("delivery %s: status %s has %d receipts", d.id, d.status, d.receipts))
+				yield(fmt.Sprintf("delivery %s: status %s has %d receipts that say so", d.id, d.status, d.receipts))
 			}
 			if d.channel == registry.ChannelLocal && d.arrivals != 1 {
 				yield(fmt.Sprintf("delivery %s of document %s: %d matching arrivals at %s", d.id, d.document, d.arrivals, d.recipient))
@@ -191,19 +226,34 @@ func (s *Service) checkIncoming(ctx context.Context, yield func(string)) error {
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		for _, in := range list {
-			after = string(in.id)
-			if err := s.checkBlob(ctx, yield, "incoming document "+after, in.pdf); err != nil {
+		for i := range list {
+			after = string(list[i].ID)
+			if err := s.checkArrival(ctx, yield, &list[i]); err != nil {
 				return err
-			}
-			if in.senderHere && in.deliveries != 1 {
-				yield(fmt.Sprintf("incoming document %s: %d deliveries of document %s to %s", in.id, in.deliveries, in.document, in.agency))
-			}
-			if in.receipts != int(in.version) {
-				yield(fmt.Sprintf("incoming document %s: %d receipts for %d statuses", in.id, in.receipts, in.version))
 			}
 		}
 	}
+}
+
+func (s *Service) checkArrival(ctx context.Context, yield func(string), in *incomingFacts) error {
+	what := "incoming document " + string(in.ID)
+	if err := s.checkBlob(ctx, yield, what, in.PDF); err != nil {
+		return err
+	}
+	in.history.compare(what, in.pinned(), yield)
+	if in.history != nil && in.history.entries != int(in.version) {
+		yield(fmt.Sprintf("%s: the evidence has %d statuses, the row %d", what, in.history.entries, in.version))
+	}
+	if in.senderHere && in.deliveries != 1 {
+		yield(fmt.Sprintf("%s: %d deliveries of document %s to %s", what, in.deliveries, in.Document, in.Agency))
+	}
+	if in.receipts != int(in.version) {
+		yield(fmt.Sprintf("%s: %d receipts for %d statuses", what, in.receipts, in.version))
+	}
+	if in.last != 1 {
+		yield(fmt.Sprintf("%s: its status %s is not that of its last receipt", what, in.Status))
+	}
+	return nil
 }
 
 // Package opens the archived package of a document of the actor's agency, every

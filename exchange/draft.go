@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"time"
 
@@ -77,7 +78,8 @@ func (s *Service) Draft(ctx context.Context, by registry.Actor, in DraftInput) (
 		d.Due = time.Time{}
 	}
 	f := s.facts(by)
-	f["type"], f["subject"], f["digest"], f["size"] = d.Type, d.Subject, string(ref.Digest), strconv.FormatInt(ref.Size, 10)
+	maps.Copy(f, d.described())
+	f["digest"], f["size"] = string(ref.Digest), strconv.FormatInt(ref.Size, 10)
 	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := insertDocument(ctx, tx, d); err != nil {
 			return err

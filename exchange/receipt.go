@@ -104,7 +104,8 @@ func (s *Service) verifyReceipt(ctx context.Context, r *Receipt, own string) err
 	if err := json.Unmarshal(r.Body, &b); err != nil {
 		return fmt.Errorf("receipt %s is not JSON: %w", r.ID, err)
 	}
-	if b.ID != r.ID || b.Document != r.Document || b.From != r.From || b.To != r.To || b.Status != r.Status || b.V != 1 {
+	if b.ID != r.ID || b.Document != r.Document || b.From != r.From || b.To != r.To || b.Status != r.Status ||
+		b.Step != r.step || b.ArrivalNumber != r.ArrivalNumber || b.Note != r.Note || b.V != 1 {
 		return fmt.Errorf("receipt %s: its body is about something else", r.ID)
 	}
 	sd, err := cms.Parse(r.Signature, cms.DefaultLimits())

@@ -256,8 +256,7 @@ func (s *Service) insertArrival(ctx context.Context, tx *sqldb.Tx, a *arrival, n
 	if err := insertReceipt(ctx, tx, a.receipt, a.in.ID, a.in.version, now); err != nil {
 		return nil, err
 	}
-	f := facts{"agency": string(a.in.Agency), "from": string(a.in.From), "code": a.in.Code, "document": string(a.in.Document),
-		"digest": string(a.in.PDF.Digest), "verdict": string(a.in.Verdict), "subject": a.in.Subject}
+	f := a.in.described()
 	kind := "incoming.received"
 	if a.in.Status == StatusRefused {
 		kind = "incoming.rejected"

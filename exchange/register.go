@@ -72,6 +72,7 @@ func (s *Service) number(ctx context.Context, tx *sqldb.Tx, by registry.Actor, d
 	}
 	f := s.facts(by)
 	f["code"], f["number"], f["year"], f["axis"] = d.Code(), strconv.Itoa(n), strconv.Itoa(d.Year), d.Axis
+	f["issued"] = pinnedTime(d.Issued)
 	return s.evidence(ctx, tx, "document.numbered", string(d.ID), now, by, f)
 }
 

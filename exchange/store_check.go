@@ -2,7 +2,9 @@ package exchange
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 
 	"vanthu/exchange/registry"
 	"vanthu/storage/blob"
@@ -47,43 +49,114 @@ func selectStrayNumbers(ctx context.Context, tx *sqldb.Tx) ([]DocumentID, error)
 				OR (d.state = 'cancelled' AND n.cancelled = 0) OR (d.state <> 'cancelled' AND n.cancelled > 0)`)
 }
 
-// documentFacts is a document and how many deliveries it has.
+// selectLost gives the outgoing and incoming documents whose beginning stands in
+// the evidence and that have no row.
+func selectLost(ctx context.Context, tx *sqldb.Tx) ([]string, error) {
+	return collect(ctx, tx, func(row scanner) (id string, err error) {
+		return id, row.Scan(&id)
+	}, `SELECT l.subject FROM ledger_entry l WHERE l.kind = 'document.drafted'
+			AND NOT EXISTS (SELECT 1 FROM exchange_document d WHERE d.id = l.subject)
+		UNION ALL SELECT l.subject FROM ledger_entry l WHERE l.kind IN ('incoming.received', 'incoming.rejected')
+			AND NOT EXISTS (SELECT 1 FROM exchange_incoming i WHERE i.id = l.subject)`)
+}
+
+// documentFacts is a document, its revisions, how many deliveries it has, and
+// what the evidence says of it.
 type documentFacts struct {
 	Document
 	deliveries int
+	revisions  []revision
+	history    *history // nil = no evidence
 }
 
+// plus scans more columns behind those that a scan function knows.
+type plus struct {
+	scanner
+	more []any
+}
+
+func (p plus) Scan(dest ...any) error { return p.scanner.Scan(append(dest, p.more...)...) }
+
+// selectDocumentFacts reads a batch in three queries, all of one snapshot.
 func selectDocumentFacts(ctx context.Context, tx *sqldb.Tx, after string, limit int) ([]documentFacts, error) {
-	return collect(ctx, tx, func(row scanner) (documentFacts, error) {
-		var f documentFacts
-		var archived int64
-		err := row.Scan(&f.ID, &f.State, &f.Number, &f.PDF.Digest, &f.PDF.Size, &archived, &f.Package.Digest, &f.Package.Size, &f.deliveries)
-		f.Archived = sqldb.Time(archived)
+	list, err := collect(ctx, tx, func(row scanner) (f documentFacts, err error) {
+		f.Document, err = scanDocument(plus{row, []any{&f.deliveries}})
 		return f, err
-	}, `SELECT d.id, d.state, d.number, d.pdf, d.pdf_size, d.archived, d.package, d.package_size,
-			(SELECT COUNT(*) FROM exchange_delivery v WHERE v.document = d.id)
-		FROM exchange_document d WHERE d.id > $1 ORDER BY d.id LIMIT $2`, after, limit)
+	}, `SELECT `+documentColumns+`, (SELECT COUNT(*) FROM exchange_delivery v WHERE v.document = exchange_document.id)
+		FROM exchange_document WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	last := string(list[len(list)-1].ID)
+	at := make(map[DocumentID]*documentFacts, len(list))
+	for i := range list {
+		at[list[i].ID] = &list[i]
+	}
+	err = forEach(ctx, tx, func(row scanner) error {
+		var r revision
+		if err := row.Scan(&r.document, &r.seq, &r.pdf.Digest, &r.pdf.Size); err != nil {
+			return err
+		}
+		at[r.document].revisions = append(at[r.document].revisions, r)
+		return nil
+	}, `SELECT r.document, r.seq, r.pdf, r.size FROM exchange_document d JOIN exchange_revision r ON r.document = d.id
+		WHERE d.id > $1 AND d.id <= $2 ORDER BY r.document, r.seq`, after, last)
+	if err != nil {
+		return nil, err
+	}
+	histories := map[string]*history{}
+	err = readEvidence(ctx, tx, func(subject, kind string, body facts) { historyOf(histories, subject).outgoing(kind, body) },
+		`SELECT l.id, l.subject, l.kind, l.body FROM exchange_document d JOIN ledger_entry l ON l.subject = d.id WHERE d.id > $1 AND d.id <= $2
+			AND l.kind IN ('document.drafted', 'document.signed', 'document.numbered', 'document.number-cancelled', 'document.sent', 'document.archived')`,
+		after, last)
+	for id, f := range at {
+		f.history = histories[string(id)]
+	}
+	return list, err
 }
 
-// deliveryFacts is a delivery, the receipts that give its status, and the
-// arrivals with the same content.
+// readEvidence visits what a query over ledger_entry l finds, each subject's
+// entries in the order in which they were written.
+func readEvidence(ctx context.Context, tx *sqldb.Tx, visit func(subject, kind string, body facts), q string, args ...any) error {
+	return forEach(ctx, tx, func(row scanner) error {
+		var id, subject, kind, text string
+		if err := row.Scan(&id, &subject, &kind, &text); err != nil {
+			return err
+		}
+		var body facts
+		if err := json.Unmarshal([]byte(text), &body); err != nil {
+			return fmt.Errorf("decoding evidence %s: %w", id, err)
+		}
+		visit(subject, kind, body)
+		return nil
+	}, q+` ORDER BY l.subject, CASE WHEN l.position IS NULL THEN 1 ELSE 0 END, l.position, l.id`, args...)
+}
+
+// deliveryFacts is a delivery, the receipts that give its status, the step of
+// the last one that the sender has, and the arrivals with the same content.
 type deliveryFacts struct {
 	id                 DeliveryID
 	document           DocumentID
 	recipient          registry.AgencyID
 	channel, transport string
 	status             Status
+	step, last         int64
 	receipts, arrivals int
 }
 
 func selectDeliveryFacts(ctx context.Context, tx *sqldb.Tx, after string, limit int) ([]deliveryFacts, error) {
+	// Receipts are found by their arrival, whose indexes serve one delivery each;
+	// those of a document are as many as its deliveries.
+	const receipts = ` FROM exchange_incoming i JOIN exchange_receipt r ON r.incoming = i.id
+		WHERE i.agency = v.recipient AND i.sender = v.sender AND i.document = v.document AND r.accepted > 0`
 	return collect(ctx, tx, func(row scanner) (deliveryFacts, error) {
 		var f deliveryFacts
-		err := row.Scan(&f.id, &f.document, &f.recipient, &f.channel, &f.transport, &f.status, &f.receipts, &f.arrivals)
+		err := row.Scan(&f.id, &f.document, &f.recipient, &f.channel, &f.transport, &f.status, &f.step, &f.last, &f.receipts, &f.arrivals)
 		return f, err
-	}, `SELECT v.id, v.document, v.recipient, v.channel, v.transport, v.status,
-			(SELECT COUNT(*) FROM exchange_receipt r WHERE r.document = v.document AND r.from_agency = v.recipient
-				AND r.step = v.step AND r.status = v.status AND r.accepted > 0),
+	}, `SELECT v.id, v.document, v.recipient, v.channel, v.transport, v.status, v.step,
+			(SELECT COALESCE(MAX(r.step), 0)`+receipts+`),
+			(SELECT COUNT(*)`+receipts+` AND r.step = v.step AND r.status = v.status AND r.arrival_number = v.arrival_number
+				AND v.final = CASE WHEN r.status IN ('02', '06', '15') THEN 1 ELSE 0 END),
 			(SELECT COUNT(*) FROM exchange_incoming i WHERE i.agency = v.recipient AND i.sender = v.sender AND i.document = v.document AND i.pdf = d.pdf)
 		FROM exchange_delivery v JOIN exchange_document d ON d.id = v.document WHERE v.id > $1 ORDER BY v.id LIMIT $2`, after, limit)
 }
@@ -101,29 +174,40 @@ func selectDoubledIncoming(ctx context.Context, tx *sqldb.Tx) ([]string, error) 
 	}, `SELECT agency, sender, document FROM exchange_incoming GROUP BY agency, sender, document HAVING COUNT(*) > 1`)
 }
 
-// incomingFacts is an arrival, its receipts, and the deliveries it belongs to.
+// incomingFacts is an arrival, its receipts (last: those that give its status),
+// the deliveries it belongs to, and what the evidence says of it.
 type incomingFacts struct {
-	id                   IncomingID
-	agency               registry.AgencyID
-	document             DocumentID
-	pdf                  blob.Ref
-	version              int64
-	receipts, deliveries int
-	senderHere           bool
+	Incoming
+	receipts, last, deliveries int
+	senderHere                 bool
+	history                    *history // nil = no evidence
 }
 
 func selectIncomingFacts(ctx context.Context, tx *sqldb.Tx, after string, limit int) ([]incomingFacts, error) {
-	return collect(ctx, tx, func(row scanner) (incomingFacts, error) {
-		var f incomingFacts
+	list, err := collect(ctx, tx, func(row scanner) (f incomingFacts, err error) {
 		var here int
-		err := row.Scan(&f.id, &f.agency, &f.document, &f.pdf.Digest, &f.pdf.Size, &f.version, &f.receipts, &f.deliveries, &here)
+		f.Incoming, err = scanIncoming(row, &f.receipts, &f.last, &f.deliveries, &here)
 		f.senderHere = here > 0
 		return f, err
-	}, `SELECT i.id, i.agency, i.document, i.pdf, i.pdf_size, i.version,
-			(SELECT COUNT(*) FROM exchange_receipt r WHERE r.incoming = i.id),
-			(SELECT COUNT(*) FROM exchange_delivery v WHERE v.document = i.document AND v.recipient = i.agency AND v.sender = i.sender),
-			(SELECT COUNT(*) FROM exchange_document d WHERE d.id = i.document AND d.agency = i.sender)
-		FROM exchange_incoming i WHERE i.id > $1 ORDER BY i.id LIMIT $2`, after, limit)
+	}, `SELECT `+incomingColumns+`,
+			(SELECT COUNT(*) FROM exchange_receipt r WHERE r.incoming = exchange_incoming.id),
+			(SELECT COUNT(*) FROM exchange_receipt r WHERE r.incoming = exchange_incoming.id AND r.step = exchange_incoming.version
+				AND r.status = exchange_incoming.status),
+			(SELECT COUNT(*) FROM exchange_delivery v WHERE v.document = exchange_incoming.document AND v.recipient = exchange_incoming.agency
+				AND v.sender = exchange_incoming.sender),
+			(SELECT COUNT(*) FROM exchange_document d WHERE d.id = exchange_incoming.document AND d.agency = exchange_incoming.sender)
+		FROM exchange_incoming WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	histories := map[string]*history{}
+	err = readEvidence(ctx, tx, func(subject, kind string, body facts) { historyOf(histories, subject).incoming(kind, body) },
+		`SELECT l.id, l.subject, l.kind, l.body FROM exchange_incoming i JOIN ledger_entry l ON l.subject = i.id WHERE i.id > $1 AND i.id <= $2
+			AND l.kind LIKE 'incoming.%'`, after, string(list[len(list)-1].ID))
+	for i := range list {
+		list[i].history = histories[string(list[i].ID)]
+	}
+	return list, err
 }
 
 func eachDigest(ctx context.Context, tx *sqldb.Tx, yield func(blob.Digest) error) (err error) {
