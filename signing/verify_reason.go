@@ -87,12 +87,44 @@ func reasonText(r pki.Reason, lang string) string {
 		if lang == "vi" {
 			text = s.vi
 		}
-		if r.Detail != "" {
-			text += " (" + r.Detail + ")"
+		detail := r.DetailIn(lang)
+		if lang == "vi" && r.DetailVI == "" {
+			detail = vietnameseDetail(r.Code, detail)
+		}
+		if detail != "" {
+			text += " (" + detail + ")"
 		}
 		return text
 	}
 	return r.Text(lang)
+}
+
+// vietnameseDetail gives the details of this package's reasons: words where they are known, names and numbers as they
+// are, and nothing instead of the English text of an error.
+func vietnameseDetail(code pki.Code, detail string) string {
+	switch code {
+	case codeDamaged, codeEncrypted, codeForm, codeAmbiguous, codeTimestampBad:
+		return ""
+	case codeForbidden, codePermitted, codeChangesUnclear:
+		if i := strings.LastIndex(detail, ", "); i >= 0 {
+			return detail[i+len(", "):] // the rule is English, the way to the object is not
+		}
+		if strings.Contains(detail, " ") {
+			return ""
+		}
+	case codeTrailing:
+		count, _, _ := strings.Cut(detail, " ")
+		return count + " byte"
+	case pdf.FieldStart:
+		return strings.Replace(detail, "starts at", "bắt đầu từ byte", 1)
+	case pdf.FieldEnd:
+		return strings.Replace(detail, "ends at", "kết thúc ở byte", 1)
+	case pdf.FieldGap:
+		return strings.NewReplacer("gap", "khoảng trống", " to ", " đến ").Replace(detail)
+	case pdf.FieldContents:
+		return map[string]string{"missing": "thiếu", "empty": "rỗng", "not a hexadecimal string": "không phải chuỗi thập lục phân"}[detail]
+	}
+	return detail
 }
 
 // rank orders reasons: those that make it fail, those that leave it open, remarks.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"vanthu/certs-testdata"
+	"vanthu/signing/pdf"
 	"vanthu/signing/pki"
 )
 
@@ -21,6 +22,35 @@ func TestReasonTexts(t *testing.T) {
 	if en[0] != "changes-forbidden: the document was changed after signing in a way that is not permitted (page)" ||
 		vi[0] != "tài liệu đã bị thay đổi sau khi ký theo cách không được phép (page)" || !strings.HasPrefix(en[1], "expired: ") {
 		t.Errorf("%q %q", en, vi)
+	}
+}
+
+// No English stands in the details of Vietnamese sentences.
+func TestVietnameseDetails(t *testing.T) {
+	for _, c := range []struct {
+		r    pki.Reason
+		want string
+	}{
+		{pki.Reason{Code: pki.CodeNoChain, Detail: "issuer CN=A"}, "(đơn vị cấp CN=A)"},
+		{pki.Reason{Code: pki.CodeExpired, Detail: "CN=issuer of time stamp, 2026-01-01T00:00:00Z"}, "(CN=issuer of time stamp, 2026-01-01T00:00:00Z)"},
+		{pki.Reason{Code: pki.CodeNotAuthority, Detail: "CN=A, key usage"}, "(CN=A, mục đích dùng khóa)"},
+		{pki.Reason{Code: pki.CodeRevocationScope, Detail: "CRL of CN=A"}, "(CRL của CN=A)"},
+		{pki.Reason{Code: pki.CodeAlgorithm, Detail: "digest 1.2.3"}, "(thuật toán băm 1.2.3)"},
+		{pki.Reason{Code: pki.CodeMalformed, Detail: "cms: bad length"}, "không đọc được dữ liệu chữ ký"},
+		{pki.Reason{Code: codeForbidden, Detail: "form: removed, Root/AcroForm"}, "(Root/AcroForm)"},
+		{pki.Reason{Code: pdf.FieldEnd, Detail: "ends at 17"}, "(kết thúc ở byte 17)"},
+		{pki.Reason{Code: codeTrailing, Detail: "5 bytes after the last revision"}, "(5 byte)"},
+	} {
+		if got := reasonText(c.r, "vi"); !strings.HasSuffix(got, c.want) {
+			t.Errorf("%+v: %q, want %q", c.r, got, c.want)
+		}
+		if got := reasonText(c.r, "en"); !strings.HasSuffix(got, "("+c.r.Detail+")") {
+			t.Errorf("%+v: %q", c.r, got)
+		}
+	}
+	s := judge(t, good(t, certs.OfficialEC).Bytes(), VerifyOptions{Trust: &pki.Trust{Roots: certs.Roots(t)}}).Signatures[0]
+	if len(s.ReasonsVI) != 1 || !strings.Contains(s.ReasonsVI[0], "(không có dữ liệu về việc thu hồi chứng thư (CN=") {
+		t.Errorf("%q", s.ReasonsVI)
 	}
 }
 

@@ -93,7 +93,7 @@ func (v *verifier) signatureTimestamps(it *item, si *cms.SignerInfo, pool []*x50
 		v.rejectRevoked(&res, token.SignedData, certs, at)
 		switch {
 		case !res.Intact:
-			it.fault(broken(res.Reasons), pki.Reason{Code: codeTimestampBad, Sub: pki.SigConstraints, Detail: detail(res.Reasons)})
+			it.fault(broken(res.Reasons), pki.Reason{Code: codeTimestampBad, Sub: pki.SigConstraints, Detail: detail(res.Reasons, "en"), DetailVI: detail(res.Reasons, "vi")})
 			it.time = decided(false)
 			continue
 		case !res.Trusted:
@@ -130,11 +130,11 @@ func (v *verifier) rejectRevoked(res *tsa.Result, sd *cms.SignedData, pool []*x5
 }
 
 // detail names the first reason.
-func detail(reasons pki.Reasons) string {
+func detail(reasons pki.Reasons, lang string) string {
 	if len(reasons) == 0 {
 		return ""
 	}
-	return reasons[0].Text("en")
+	return reasons[0].Text(lang)
 }
 
 // remarks are reasons that do not decide.

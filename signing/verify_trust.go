@@ -136,7 +136,7 @@ func (it *item) judgeRevocation(c trustCheck, ev signerEvidence, when time.Time)
 			it.reasons = append(it.reasons, r)
 		}
 	default:
-		it.reasons = append(it.reasons, pki.Reason{Code: codeNotChecked, Detail: detail(unchecked)})
+		it.reasons = append(it.reasons, pki.Reason{Code: codeNotChecked, Detail: detail(unchecked, "en"), DetailVI: detail(unchecked, "vi")})
 	}
 }
 

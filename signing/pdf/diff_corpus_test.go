@@ -16,7 +16,7 @@ func labels(t *testing.T) map[string]map[string]string {
 	if err != nil {
 		t.Fatalf("corpus not found at ../shared/corpus: %v", err)
 	}
-	defer f.Close() //nolint:errcheck // reading
+	defer f.Close()
 	r := csv.NewReader(f)
 	r.Comma, r.LazyQuotes, r.FieldsPerRecord = '\t', true, -1
 	rows, err := r.ReadAll()

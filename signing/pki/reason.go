@@ -1,7 +1,5 @@
 package pki
 
-import "strings"
-
 // Sub is a sub-indication of ETSI EN 319 102-1 §5.1.3 (chỉ dấu phụ của kết quả kiểm tra).
 type Sub string
 
@@ -49,6 +47,8 @@ type Reason struct {
 	Code   Code
 	Sub    Sub
 	Detail string // what in this very case: an algorithm, a date, a name; may be empty; English or neutral
+	// DetailVI is Detail in Vietnamese where DetailIn cannot know it; empty otherwise.
+	DetailVI string
 }
 
 // Reasons is a list of reasons, most important first.
@@ -90,8 +90,8 @@ func (rs Reasons) Texts(lang string) []string {
 // Text is the reason as one sentence in Vietnamese ("vi") or English (anything else), with the detail in parentheses.
 func (r Reason) Text(lang string) string {
 	text := r.Code.text(lang)
-	if r.Detail != "" {
-		text += " (" + strings.TrimSuffix(r.Detail, ".") + ")"
+	if d := r.DetailIn(lang); d != "" {
+		text += " (" + d + ")"
 	}
 	return text
 }

@@ -38,14 +38,14 @@ func TestEveryCodeHasWords(t *testing.T) {
 }
 
 func TestReasons(t *testing.T) {
-	rs := Reasons{{CodeNoChain, NoCertificateChain, "issuer X."}, {CodeDigest, HashFailure, ""}}
+	rs := Reasons{{Code: CodeNoChain, Sub: NoCertificateChain, Detail: "issuer X."}, {Code: CodeDigest, Sub: HashFailure}}
 	if rs.Sub() != HashFailure || !rs.Has(CodeDigest) || rs.Has(CodeRevoked) {
 		t.Errorf("%v", rs.Sub())
 	}
 	if (Reasons{rs[0]}).Sub() != NoCertificateChain || (Reasons{}).Sub() != "" {
 		t.Error("first reason, or none")
 	}
-	if got := rs[0].Text("vi"); got != "không có đường dẫn từ chứng thư đến cơ quan chứng thực tin cậy (issuer X)" {
+	if got := rs[0].Text("vi"); got != "không có đường dẫn từ chứng thư đến cơ quan chứng thực tin cậy (đơn vị cấp X)" {
 		t.Error(got)
 	}
 	if got := rs.Texts("en"); len(got) != 2 || got[1] != "the content was changed after signing" || rs[1].String() != got[1] {

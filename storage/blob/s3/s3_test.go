@@ -151,7 +151,7 @@ func TestSilentServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // end of the test
+	defer l.Close()
 	start := time.Now()
 	_, err = s3.Open(t.Context(), s3.Config{Endpoint: l.Addr().String(), Bucket: "any", AccessKey: "a", SecretKey: "b", Timeout: 200 * time.Millisecond})
 	if err == nil || time.Since(start) > 10*time.Second {
