@@ -103,7 +103,7 @@ func (v *verifier) examine(field *pdf.Field) (*item, error) {
 		token, err := tsa.ParseToken(field.Contents)
 		if err != nil {
 			it.fault(Altered, pki.Reason{Code: pki.CodeToken, Sub: pki.FormatFailure, Detail: err.Error()})
-			it.value = decided(false)
+			it.value = new(false)
 			return it, nil
 		}
 		it.token = token
@@ -112,7 +112,7 @@ func (v *verifier) examine(field *pdf.Field) (*item, error) {
 		sd, used, err := cms.ParsePadded(field.Contents, cms.DefaultLimits())
 		if err != nil {
 			it.fault(Altered, pki.Reason{Code: pki.CodeMalformed, Sub: pki.FormatFailure, Detail: err.Error()})
-			it.value = decided(false)
+			it.value = new(false)
 			return it, nil
 		}
 		if len(bytes.Trim(field.Contents[used:], "\x00")) > 0 {
@@ -170,7 +170,7 @@ func (v *verifier) checkCMS(it *item, pool []*x509.Certificate) cms.Result {
 	sd := it.signed
 	if len(sd.Signers) == 0 {
 		it.fault(Altered, pki.Reason{Code: pki.CodeSigners, Sub: pki.FormatFailure})
-		it.value = decided(false)
+		it.value = new(false)
 		return cms.Result{}
 	}
 	if len(sd.Signers) > 1 {
@@ -186,7 +186,7 @@ func (v *verifier) checkCMS(it *item, pool []*x509.Certificate) cms.Result {
 		digest = nil
 	} else if sd.HasContent {
 		it.fault(Altered, pki.Reason{Code: pki.CodeUnexpectedContent, Sub: pki.FormatFailure})
-		it.value = decided(false)
+		it.value = new(false)
 		return cms.Result{}
 	}
 	var first cms.Result
@@ -199,7 +199,7 @@ func (v *verifier) checkCMS(it *item, pool []*x509.Certificate) cms.Result {
 		if i > 0 {
 			content, value = worse(it.content, content), worse(it.value, value)
 		}
-		it.content, it.value = worse(decided(hashed), content), value
+		it.content, it.value = worse(new(hashed), content), value
 		if !res.Valid {
 			it.fault(broken(res.Reasons), res.Reasons...)
 			if res.ReadError != nil {
@@ -218,21 +218,18 @@ func weigh(si *cms.SignerInfo, res cms.Result) (content, value *bool) {
 	})
 	switch {
 	case len(rest) == 0 && res.Authentic:
-		value = decided(true)
+		value = new(true)
 	case broken(rest) == Altered:
-		value = decided(false)
+		value = new(false)
 	}
 	switch {
 	case res.ReadError != nil || res.Hash == 0:
 		return nil, value
 	case si.HasSignedAttributes:
-		return decided(res.Intact), value
+		return new(res.Intact), value
 	}
 	return value, value
 }
-
-// decided is a check that could be decided.
-func decided(ok bool) *bool { return &ok }
 
 // worse is false when one of two checks fails, nil when one is undecided.
 func worse(a, b *bool) *bool {
@@ -299,13 +296,13 @@ func (v *verifier) finish(it *item) {
 func (it *item) checks() []Check {
 	content := it.content
 	if it.field != nil && len(it.field.Problems) > 0 {
-		content = decided(false) // whatever the digest says, it is not that of the document
+		content = new(false) // whatever the digest says, it is not that of the document
 	}
 	var changes *bool
 	if it.changes != ChangesUnclear {
-		changes = decided(it.changes != ChangesForbidden)
+		changes = new(it.changes != ChangesForbidden)
 	}
-	signer := Check{Name: CheckSigner, OK: decided(it.trusted)}
+	signer := Check{Name: CheckSigner, OK: new(it.trusted)}
 	if it.signer == nil {
 		signer.OK = nil
 	}
@@ -314,7 +311,7 @@ func (it *item) checks() []Check {
 	}
 	when := Check{Name: CheckTime, OK: it.time}
 	if !it.proven.IsZero() {
-		when.OK, when.Detail = decided(true), it.proven.UTC().Format(time.RFC3339)
+		when.OK, when.Detail = new(true), it.proven.UTC().Format(time.RFC3339)
 	}
 	return []Check{
 		{Name: CheckContent, OK: content},

@@ -29,10 +29,10 @@ func (v *verifier) judgeDocumentTimestamp(it *item) {
 	it.chain, it.out.Algorithm = res.Chain, res.Algorithm
 	it.valid, it.trusted = res.Intact, res.Trusted
 	if res.Matches || res.Reasons.Has(pki.CodeImprint) {
-		it.content = decided(res.Matches)
+		it.content = new(res.Matches)
 	}
 	if res.Authentic || !res.Reasons.Has(pki.CodeNoSigner) && !res.Reasons.Has(pki.CodeAlgorithm) {
-		it.value = decided(res.Authentic)
+		it.value = new(res.Authentic)
 	}
 	if !res.Intact {
 		it.fault(broken(res.Reasons), res.Reasons...)
@@ -85,7 +85,7 @@ func (v *verifier) signatureTimestamps(it *item, si *cms.SignerInfo, pool []*x50
 		token, err := tsa.ParseToken(der)
 		if err != nil {
 			it.fault(Altered, pki.Reason{Code: codeTimestampBad, Sub: pki.SigConstraints, Detail: err.Error()})
-			it.time = decided(false)
+			it.time = new(false)
 			continue
 		}
 		certs := append(slices.Clone(token.SignedData.Certificates()), pool...)
@@ -94,7 +94,7 @@ func (v *verifier) signatureTimestamps(it *item, si *cms.SignerInfo, pool []*x50
 		switch {
 		case !res.Intact:
 			it.fault(broken(res.Reasons), pki.Reason{Code: codeTimestampBad, Sub: pki.SigConstraints, Detail: detail(res.Reasons, "en"), DetailVI: detail(res.Reasons, "vi")})
-			it.time = decided(false)
+			it.time = new(false)
 			continue
 		case !res.Trusted:
 			it.reasons = append(it.reasons, remarks(res.Reasons)...)
