@@ -130,7 +130,7 @@ type OutgoingEntry struct {
 	KeptBy     string     `json:"kept_by"`       // 6 đơn vị, người nhận bản lưu
 	Copies     int        `json:"copies"`        // 7 số lượng bản
 	Sent       time.Time  `json:"sent,omitzero"` // 8 ngày chuyển
-	SignedFor  string     `json:"signed_for"`    // 9 ký nhận: receipts held of deliveries made
+	SignedFor  string     `json:"signed_for"`    // 9 ký nhận: recipients that took it, of all
 	Note       string     `json:"note"`          // 10 ghi chú; the reason when Cancelled
 	Cancelled  bool       `json:"cancelled"`
 	Document   DocumentID `json:"document"`

@@ -235,7 +235,7 @@ func selectOutgoingRegister(ctx context.Context, tx *sqldb.Tx, agency registry.A
 		e := at[l.document]
 		e.Recipients = append(e.Recipients, l.recipient)
 		e.Copies++
-		if l.status != StatusNone {
+		if l.status != StatusNone && l.status != StatusRefused {
 			held[l.document]++
 		}
 		e.SignedFor = fmt.Sprintf("%d/%d", held[l.document], e.Copies)

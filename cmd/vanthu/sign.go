@@ -70,6 +70,9 @@ func (c signCmd) Run(a *app) error {
 	}); err != nil {
 		return err
 	}
+	for _, reason := range judged.Reasons {
+		fmt.Fprintln(a.stderr, reason) // an earlier signature that was bad before, say
+	}
 	last := judged.Signatures[len(judged.Signatures)-1]
 	fmt.Fprintf(a.stderr, "%s: %s, %s, %s (+%d bytes)\n", c.Out, last.Signer, last.Level, last.Algorithm, len(signed)-len(source))
 	return nil
