@@ -91,7 +91,7 @@ type keyInput struct {
 
 func (a *api) describeRegistry(described huma.API) {
 	tags := []string{"registry"}
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "listAgencies", Method: http.MethodGet, Path: "/api/v1/agencies", Tags: tags, Summary: "Danh bạ cơ quan / Agencies", Security: withToken(),
 	}, func(ctx context.Context, in *agenciesInput) (*listOutput[registry.Agency], error) {
 		items, err := a.registry.Agencies(ctx, registry.Filter{
@@ -106,7 +106,7 @@ func (a *api) describeRegistry(described huma.API) {
 		}
 		return page("/api/v1/agencies", filled("query", in.Query, "parent", in.Parent, "level", in.Level), items, next, in.Limit), nil
 	})
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "getAgency", Method: http.MethodGet, Path: "/api/v1/agencies/{id}", Tags: tags, Summary: "Một cơ quan / One agency", Security: withToken(),
 	}, func(ctx context.Context, in *agencyIDInput) (*agencyOutput, error) {
 		agency, err := a.registry.Agency(ctx, registry.AgencyID(in.ID))
@@ -115,7 +115,7 @@ func (a *api) describeRegistry(described huma.API) {
 		}
 		return &agencyOutput{Body: *agency}, nil
 	})
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "addAgency", Method: http.MethodPost, Path: "/api/v1/agencies", Tags: tags, Summary: "Thêm cơ quan / Add an agency",
 		Security: withToken(), DefaultStatus: http.StatusCreated, MaxBodyBytes: maxJSON,
 	}, func(ctx context.Context, in *agencyInput) (*agencyOutput, error) {
@@ -132,7 +132,7 @@ func (a *api) describeRegistry(described huma.API) {
 }
 
 func (a *api) describePeople(described huma.API, tags []string) {
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "listPeople", Method: http.MethodGet, Path: "/api/v1/people", Tags: tags, Summary: "Người của cơ quan / People of an agency", Security: withToken(),
 	}, func(ctx context.Context, in *peopleInput) (*peopleOutput, error) {
 		actor := actorOf(ctx)
@@ -151,7 +151,7 @@ func (a *api) describePeople(described huma.API, tags []string) {
 		out.Body.Items = append([]registry.Person{}, people...)
 		return out, nil
 	})
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "addPerson", Method: http.MethodPost, Path: "/api/v1/people", Tags: tags, Summary: "Thêm người / Add a person",
 		Security: withToken(), DefaultStatus: http.StatusCreated, MaxBodyBytes: maxJSON,
 	}, func(ctx context.Context, in *personInput) (*personOutput, error) {
@@ -162,7 +162,7 @@ func (a *api) describePeople(described huma.API, tags []string) {
 		return &personOutput{Body: *person}, nil
 	})
 	setKey := func(id, path, summary string, owner func(string) registry.Owner) {
-		huma.Register(described, huma.Operation{
+		register(described, huma.Operation{
 			OperationID: id, Method: http.MethodPut, Path: path, Tags: tags, Summary: summary,
 			Security: withToken(), DefaultStatus: http.StatusNoContent, MaxBodyBytes: maxJSON,
 		}, func(ctx context.Context, in *keyInput) (*struct{}, error) {
@@ -173,7 +173,7 @@ func (a *api) describePeople(described huma.API, tags []string) {
 		func(id string) registry.Owner { return registry.PersonOwner(registry.PersonID(id)) })
 	setKey("setAgencyKey", "/api/v1/agencies/{id}/key", "Khóa ký của cơ quan / Seal of an agency",
 		func(id string) registry.Owner { return registry.AgencyOwner(registry.AgencyID(id)) })
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "listDocumentTypes", Method: http.MethodGet, Path: "/api/v1/document-types", Tags: tags, Summary: "29 loại văn bản / The 29 types", Security: withToken(),
 	}, func(context.Context, *struct{}) (*typesOutput, error) {
 		out := &typesOutput{}

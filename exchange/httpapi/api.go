@@ -6,6 +6,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -45,6 +46,7 @@ type api struct {
 	keep     *kept
 	log      *slog.Logger
 	maxBody  int64
+	pause    time.Duration // how long a caller may pause while a body is on its way
 }
 
 // New returns the handler of /api/. It brings the table of idempotency keys up to date.
@@ -65,7 +67,7 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &api{service: cfg.Service, registry: cfg.Registry, keep: keep, log: cfg.Logger, maxBody: cfg.MaxBody}
+	a := &api{service: cfg.Service, registry: cfg.Registry, keep: keep, log: cfg.Logger, maxBody: cfg.MaxBody, pause: bodyPause}
 	mux := http.NewServeMux()
 	a.routes(mux)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
@@ -92,6 +94,13 @@ func (a *api) routes(mux *http.ServeMux) huma.API {
 	a.describeIncoming(described)
 	a.describeReports(described)
 	return described
+}
+
+// register describes one call and its behaviour. The body has been read before a call is reached (see readBody), so no
+// deadline is left on the connection: one that passes while the work goes on would end the request's context.
+func register[I, O any](described huma.API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
+	op.BodyReadTimeout = -1
+	huma.Register(described, op, handler)
 }
 
 type contextKey int
@@ -136,8 +145,46 @@ func (a *api) outer(next http.Handler) http.Handler {
 			a.log.InfoContext(r.Context(), "api", slog.String("request", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 				slog.Int("status", recorder.status), slog.Duration("took", time.Since(began)))
 		}()
+		body, err := a.readBody(w, r)
+		if err != nil {
+			writeProblem(recorder, r, problemOf(a.log, r.Context(), err))
+			return
+		}
+		defer body.Close() //nolint:errcheck // a temporary file of ours, removed already
+		r.Body = body
 		next.ServeHTTP(recorder, r)
 	})
+}
+
+// bodyPause is the pause of a hub.
+const bodyPause = 30 * time.Second
+
+// readBody takes the whole body in, with a deadline that moves on as bytes arrive, and takes the deadline away.
+func (a *api) readBody(w http.ResponseWriter, r *http.Request) (*spooled, error) {
+	connection := http.NewResponseController(w)
+	body, err := spool(&patient{from: r.Body, connection: connection, pause: a.pause})
+	if err != nil {
+		return nil, err
+	}
+	if err := connection.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, errors.Join(fmt.Errorf("read the request: %w", err), body.Close())
+	}
+	return body, nil
+}
+
+// patient is a reader whose connection may pause, but not for ever.
+type patient struct {
+	from       io.Reader
+	connection *http.ResponseController
+	pause      time.Duration
+}
+
+// Read implements io.Reader.
+func (p *patient) Read(data []byte) (int, error) {
+	if err := p.connection.SetReadDeadline(time.Now().Add(p.pause)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
+	return p.from.Read(data)
 }
 
 // overFlag says whether a request was over its limit.

@@ -104,11 +104,11 @@ type reportOutput struct{ Body *signing.Report }
 
 func (a *api) describeDocuments(described huma.API) {
 	tags := []string{"outgoing"}
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "draft", Method: http.MethodPost, Path: "/api/v1/documents", Tags: tags, Summary: "Tạo dự thảo / Draft a document",
-		Security: withToken(), DefaultStatus: http.StatusCreated, MaxBodyBytes: a.maxBody, BodyReadTimeout: 15 * time.Minute,
+		Security: withToken(), DefaultStatus: http.StatusCreated, MaxBodyBytes: a.maxBody,
 	}, a.draft)
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "listDocuments", Method: http.MethodGet, Path: "/api/v1/documents", Tags: tags, Summary: "Văn bản đi / Outgoing documents", Security: withToken(),
 	}, func(ctx context.Context, in *documentsInput) (*listOutput[exchange.Document], error) {
 		found, err := a.service.Documents(ctx, actorOf(ctx), exchange.ListFilter{
@@ -123,7 +123,7 @@ func (a *api) describeDocuments(described huma.API) {
 		}
 		return page("/api/v1/documents", query, found.Items, found.Next, in.Limit), nil
 	})
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "getDocument", Method: http.MethodGet, Path: "/api/v1/documents/{id}", Tags: tags, Summary: "Một văn bản đi / One document", Security: withToken(),
 	}, func(ctx context.Context, in *documentIDInput) (*documentOutput, error) {
 		doc, err := a.service.Document(ctx, actorOf(ctx), exchange.DocumentID(in.ID))
@@ -159,7 +159,7 @@ func (a *api) draft(ctx context.Context, in *draftInput) (*documentOutput, error
 }
 
 func (a *api) describeActs(described huma.API, tags []string) {
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "sign", Method: http.MethodPost, Path: "/api/v1/documents/{id}/signatures", Tags: tags, Summary: "Ký nháy, ký duyệt, đóng dấu / Initial, approve, seal",
 		Security: withToken(), DefaultStatus: http.StatusCreated, MaxBodyBytes: 16 << 20,
 	}, func(ctx context.Context, in *signInput) (*signOutput, error) {
@@ -174,7 +174,7 @@ func (a *api) describeActs(described huma.API, tags []string) {
 		out.Body.Document, out.Body.Report = *doc, report
 		return out, nil
 	})
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "number", Method: http.MethodPost, Path: "/api/v1/documents/{id}/number", Tags: tags, Summary: "Cấp số / Take a number", Security: withToken(),
 	}, func(ctx context.Context, in *documentIDInput) (*documentOutput, error) {
 		doc, err := a.service.Number(ctx, actorOf(ctx), exchange.DocumentID(in.ID))
@@ -183,13 +183,13 @@ func (a *api) describeActs(described huma.API, tags []string) {
 		}
 		return &documentOutput{Body: *doc}, nil
 	})
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "cancelNumber", Method: http.MethodPost, Path: "/api/v1/documents/{id}/cancel-number", Tags: tags, Summary: "Hủy số / Cancel the number",
 		Security: withToken(), DefaultStatus: http.StatusNoContent, MaxBodyBytes: maxJSON,
 	}, func(ctx context.Context, in *reasonInput) (*struct{}, error) {
 		return nil, a.told(ctx, a.service.CancelNumber(ctx, actorOf(ctx), exchange.DocumentID(in.ID), in.Body.Reason))
 	})
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "send", Method: http.MethodPost, Path: "/api/v1/documents/{id}/send", Tags: tags, Summary: "Phát hành / Send",
 		Security: withToken(), MaxBodyBytes: maxJSON,
 	}, func(ctx context.Context, in *sendInput) (*sendOutput, error) {
@@ -207,27 +207,27 @@ func (a *api) describeEvidence(described huma.API, tags []string) {
 	document := func(id, suffix, summary string) huma.Operation {
 		return huma.Operation{OperationID: id, Method: http.MethodGet, Path: "/api/v1/documents/{id}/" + suffix, Tags: tags, Summary: summary, Security: withToken()}
 	}
-	huma.Register(described, document("getDeliveries", "deliveries", "Tình trạng gửi / Deliveries"),
+	register(described, document("getDeliveries", "deliveries", "Tình trạng gửi / Deliveries"),
 		func(ctx context.Context, in *documentIDInput) (*itemsOutput[exchange.Delivery], error) {
 			list, err := a.service.Deliveries(ctx, actorOf(ctx), exchange.DocumentID(in.ID))
 			return items(list), a.told(ctx, err)
 		})
-	huma.Register(described, document("getReceipts", "receipts", "Biên nhận / Receipts"),
+	register(described, document("getReceipts", "receipts", "Biên nhận / Receipts"),
 		func(ctx context.Context, in *documentIDInput) (*itemsOutput[exchange.Receipt], error) {
 			list, err := a.service.Receipts(ctx, actorOf(ctx), exchange.DocumentID(in.ID))
 			return items(list), a.told(ctx, err)
 		})
-	huma.Register(described, document("getTimeline", "timeline", "Nhật ký / Timeline"),
+	register(described, document("getTimeline", "timeline", "Nhật ký / Timeline"),
 		func(ctx context.Context, in *documentIDInput) (*itemsOutput[exchange.Event], error) {
 			list, err := a.service.Timeline(ctx, actorOf(ctx), exchange.DocumentID(in.ID))
 			return items(list), a.told(ctx, err)
 		})
-	huma.Register(described, document("getReport", "report", "Kết quả kiểm tra chữ ký / Verdict"),
+	register(described, document("getReport", "report", "Kết quả kiểm tra chữ ký / Verdict"),
 		func(ctx context.Context, in *documentIDInput) (*reportOutput, error) {
 			report, err := a.service.Report(ctx, actorOf(ctx), exchange.DocumentID(in.ID))
 			return &reportOutput{Body: report}, a.told(ctx, err)
 		})
-	huma.Register(described, pdfOperation(document("getPDF", "pdf", "Tệp PDF / The PDF")),
+	register(described, pdfOperation(document("getPDF", "pdf", "Tệp PDF / The PDF")),
 		func(ctx context.Context, in *documentIDInput) (*huma.StreamResponse, error) {
 			return a.pdf(ctx, func() (io.ReadCloser, int64, error) {
 				return a.service.PDF(ctx, actorOf(ctx), exchange.DocumentID(in.ID))

@@ -54,11 +54,10 @@ func (a *api) repeatable(w http.ResponseWriter, r *http.Request, next http.Handl
 	if len(key) > maxKey {
 		return registry.NewError(exchange.KindInvalid, "Idempotency-Key quá dài (tối đa 200 ký tự).", "Idempotency-Key is too long (200 characters at most).")
 	}
-	body, err := spool(r.Body)
-	if err != nil {
-		return err
+	body, ok := r.Body.(*spooled)
+	if !ok {
+		return errors.New("the body of the request was not taken in")
 	}
-	defer body.Close() //nolint:errcheck // a temporary file of ours, removed already
 	request, err := digestOf(r, body)
 	if err != nil {
 		return err
@@ -81,7 +80,6 @@ func (a *api) repeatable(w http.ResponseWriter, r *http.Request, next http.Handl
 		// The handler panicked: what it did is not known, so the key is given back and the caller may look and repeat.
 		a.logFailure(r, a.keep.release(settle, caller, key))
 	}()
-	r.Body = body
 	next.ServeHTTP(recorder, r)
 	finished = true
 	if recorder.status >= http.StatusInternalServerError || recorder.status == http.StatusUnauthorized || recorder.over {

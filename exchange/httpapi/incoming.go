@@ -52,7 +52,7 @@ type assignInput struct {
 
 func (a *api) describeIncoming(described huma.API) {
 	tags := []string{"incoming"}
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "listIncoming", Method: http.MethodGet, Path: "/api/v1/incoming", Tags: tags, Summary: "Văn bản đến / Incoming documents", Security: withToken(),
 	}, func(ctx context.Context, in *incomingsInput) (*listOutput[exchange.Incoming], error) {
 		found, err := a.service.Incomings(ctx, actorOf(ctx), exchange.IncomingFilter{
@@ -70,21 +70,21 @@ func (a *api) describeIncoming(described huma.API) {
 	read := func(id, suffix, summary string) huma.Operation {
 		return huma.Operation{OperationID: id, Method: http.MethodGet, Path: "/api/v1/incoming/{id}" + suffix, Tags: tags, Summary: summary, Security: withToken()}
 	}
-	huma.Register(described, read("getIncoming", "", "Một văn bản đến / One incoming document"),
+	register(described, read("getIncoming", "", "Một văn bản đến / One incoming document"),
 		func(ctx context.Context, in *incomingIDInput) (*incomingOutput, error) {
 			return a.incoming(ctx)(a.service.Incoming(ctx, actorOf(ctx), exchange.IncomingID(in.ID)))
 		})
-	huma.Register(described, read("getIncomingReceipts", "/receipts", "Biên nhận / Receipts"),
+	register(described, read("getIncomingReceipts", "/receipts", "Biên nhận / Receipts"),
 		func(ctx context.Context, in *incomingIDInput) (*itemsOutput[exchange.Receipt], error) {
 			list, err := a.service.IncomingReceipts(ctx, actorOf(ctx), exchange.IncomingID(in.ID))
 			return items(list), a.told(ctx, err)
 		})
-	huma.Register(described, read("getIncomingTimeline", "/timeline", "Nhật ký / Timeline"),
+	register(described, read("getIncomingTimeline", "/timeline", "Nhật ký / Timeline"),
 		func(ctx context.Context, in *incomingIDInput) (*itemsOutput[exchange.Event], error) {
 			list, err := a.service.IncomingTimeline(ctx, actorOf(ctx), exchange.IncomingID(in.ID))
 			return items(list), a.told(ctx, err)
 		})
-	huma.Register(described, pdfOperation(read("getIncomingPDF", "/pdf", "Tệp PDF / The PDF")),
+	register(described, pdfOperation(read("getIncomingPDF", "/pdf", "Tệp PDF / The PDF")),
 		func(ctx context.Context, in *incomingIDInput) (*huma.StreamResponse, error) {
 			return a.pdf(ctx, func() (io.ReadCloser, int64, error) {
 				return a.service.IncomingPDF(ctx, actorOf(ctx), exchange.IncomingID(in.ID))
@@ -109,23 +109,23 @@ func (a *api) describeIncomingActs(described huma.API, tags []string) {
 			OperationID: id, Method: http.MethodPost, Path: "/api/v1/incoming/{id}/" + suffix, Tags: tags, Summary: summary, Security: withToken(), MaxBodyBytes: maxJSON,
 		}
 	}
-	huma.Register(described, act("register", "register", "Tiếp nhận và vào sổ (03) / Register"),
+	register(described, act("register", "register", "Tiếp nhận và vào sổ (03) / Register"),
 		func(ctx context.Context, in *incomingIDInput) (*incomingOutput, error) {
 			return a.incoming(ctx)(a.service.Register(ctx, actorOf(ctx), exchange.IncomingID(in.ID)))
 		})
-	huma.Register(described, act("assign", "assign", "Phân công (04) / Assign"),
+	register(described, act("assign", "assign", "Phân công (04) / Assign"),
 		func(ctx context.Context, in *assignInput) (*incomingOutput, error) {
 			return a.incoming(ctx)(a.service.Assign(ctx, actorOf(ctx), exchange.IncomingID(in.ID), in.Body.Person, in.Body.Note))
 		})
-	huma.Register(described, act("process", "process", "Đang xử lý (05) / Start work"),
+	register(described, act("process", "process", "Đang xử lý (05) / Start work"),
 		func(ctx context.Context, in *noteInput) (*incomingOutput, error) {
 			return a.incoming(ctx)(a.service.Process(ctx, actorOf(ctx), exchange.IncomingID(in.ID), in.note()))
 		})
-	huma.Register(described, act("finish", "finish", "Hoàn thành (06) / Finish"),
+	register(described, act("finish", "finish", "Hoàn thành (06) / Finish"),
 		func(ctx context.Context, in *noteInput) (*incomingOutput, error) {
 			return a.incoming(ctx)(a.service.Finish(ctx, actorOf(ctx), exchange.IncomingID(in.ID), in.note()))
 		})
-	huma.Register(described, act("refuse", "refuse", "Từ chối tiếp nhận (02) / Refuse"),
+	register(described, act("refuse", "refuse", "Từ chối tiếp nhận (02) / Refuse"),
 		func(ctx context.Context, in *reasonInput) (*incomingOutput, error) {
 			return a.incoming(ctx)(a.service.Refuse(ctx, actorOf(ctx), exchange.IncomingID(in.ID), in.Body.Reason))
 		})
@@ -144,19 +144,19 @@ type statsOutput struct{ Body *exchange.Stats }
 
 func (a *api) describeReports(described huma.API) {
 	tags := []string{"reports"}
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "outgoingRegister", Method: http.MethodGet, Path: "/api/v1/registers/outgoing", Tags: tags, Summary: "Sổ đăng ký văn bản đi / Outgoing register", Security: withToken(),
 	}, func(ctx context.Context, in *yearInput) (*itemsOutput[exchange.OutgoingEntry], error) {
 		list, err := a.service.OutgoingRegister(ctx, actorOf(ctx), in.Year)
 		return items(list), a.told(ctx, err)
 	})
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "incomingRegister", Method: http.MethodGet, Path: "/api/v1/registers/incoming", Tags: tags, Summary: "Sổ đăng ký văn bản đến / Incoming register", Security: withToken(),
 	}, func(ctx context.Context, in *yearInput) (*itemsOutput[exchange.IncomingEntry], error) {
 		list, err := a.service.IncomingRegister(ctx, actorOf(ctx), in.Year)
 		return items(list), a.told(ctx, err)
 	})
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "stats", Method: http.MethodGet, Path: "/api/v1/stats", Tags: tags, Summary: "Tỷ lệ gửi nhận điện tử / Exchange rate", Security: withToken(),
 	}, func(ctx context.Context, in *statsInput) (*statsOutput, error) {
 		zone := time.FixedZone("+07", 7*60*60)

@@ -90,6 +90,9 @@ func problemOf(log *slog.Logger, ctx context.Context, err error) *Problem { //no
 		log.ErrorContext(ctx, "internal error", slog.String("request", requestID(ctx)), slog.Any("error", err))
 		return internalProblem(ctx)
 	}
+	if told.status >= http.StatusInternalServerError {
+		log.WarnContext(ctx, "refused for a fault of the hub", slog.String("request", requestID(ctx)), slog.Any("error", err))
+	}
 	return &Problem{Status: told.status, known: known, kind: known.Kind, Instance: instance(ctx)}
 }
 

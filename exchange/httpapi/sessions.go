@@ -94,7 +94,7 @@ type tokenOutput struct {
 }
 
 func (a *api) describeSessions(described huma.API) {
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "login", Method: http.MethodPost, Path: "/api/v1/login", Tags: []string{"sessions"}, Summary: "Đăng nhập / Log in",
 		MaxBodyBytes: maxJSON,
 	}, func(ctx context.Context, in *loginInput) (*sessionOutput, error) {
@@ -106,19 +106,19 @@ func (a *api) describeSessions(described huma.API) {
 		out.Body.Token, out.Body.Actor = token, actor
 		return out, nil
 	})
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "logout", Method: http.MethodPost, Path: "/api/v1/logout", Tags: []string{"sessions"}, Summary: "Đăng xuất / Log out",
 		Security: withToken(), DefaultStatus: http.StatusNoContent,
 	}, func(ctx context.Context, _ *struct{}) (*struct{}, error) {
 		token, _ := ctx.Value(tokenKey).(string)
 		return nil, a.told(ctx, a.registry.Logout(ctx, token))
 	})
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "me", Method: http.MethodGet, Path: "/api/v1/me", Tags: []string{"sessions"}, Summary: "Tôi là ai / Who am I", Security: withToken(),
 	}, func(ctx context.Context, _ *struct{}) (*actorOutput, error) {
 		return &actorOutput{Body: actorOf(ctx)}, nil
 	})
-	huma.Register(described, huma.Operation{
+	register(described, huma.Operation{
 		OperationID: "createToken", Method: http.MethodPost, Path: "/api/v1/tokens", Tags: []string{"sessions"}, Summary: "Tạo khóa API / Make an API token",
 		Security: withToken(), DefaultStatus: http.StatusCreated, MaxBodyBytes: maxJSON,
 	}, func(ctx context.Context, in *tokenInput) (*tokenOutput, error) {
