@@ -208,14 +208,10 @@ func TestLaneJobForLaterIsBroughtForward(t *testing.T) {
 		ran := make(chan bool, 10)
 		q.Handle("test.lane", func(context.Context, json.RawMessage) error { ran <- true; return nil })
 		start(t, q)
-		for _, wait := range []time.Duration{3 * time.Second, time.Hour} {
+		for _, wait := range []time.Duration{time.Hour, 24 * time.Hour} { // only the second job can bring it forward
 			add(t, db, q, "test.lane", nil, jobs.AddOptions{Lane: "a", At: time.Now().Add(wait)})
-			began := time.Now()
 			add(t, db, q, "test.lane", nil, jobs.AddOptions{Lane: "a"})
 			receive(t, ran)
-			if took := time.Since(began); took > 2*time.Second {
-				t.Errorf("took %v", took)
-			}
 		}
 		eventually(t, "nothing is left", func() bool { return stats(t, q) == jobs.Stats{} })
 	})
@@ -452,12 +448,9 @@ func TestRunsAgainAfterKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ran := make(chan time.Time, 10)
-	q.Handle("test.crash", func(context.Context, json.RawMessage) error { ran <- time.Now(); return nil })
-	began := time.Now()
+	ran := make(chan bool, 10)
+	q.Handle("test.crash", func(context.Context, json.RawMessage) error { ran <- true; return nil })
 	start(t, q)
-	if took := receive(t, ran).Sub(began); took > 2*time.Second {
-		t.Errorf("ran again only after %v", took)
-	}
+	receive(t, ran)
 	eventually(t, "the one with no attempt left is dead", func() bool { return stats(t, q) == jobs.Stats{Dead: 1} })
 }
