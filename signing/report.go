@@ -112,8 +112,8 @@ type Signature struct {
 	SubIndication SubIndication `json:"subindication"` // "" when passed
 	Signer        string        `json:"signer"`        // common name; untrusted unless passed
 	Organization  string        `json:"organization"`  // O of the subject
-	ClaimedTime   *time.Time    `json:"claimed_time,omitempty"`
-	ProvenTime    *time.Time    `json:"proven_time,omitempty"` // earliest trusted time stamp
+	ClaimedTime   *time.Time    `json:"claimed_time"`  // null when none is claimed
+	ProvenTime    *time.Time    `json:"proven_time"`   // earliest trusted time stamp; null without one
 	Level         string        `json:"level"`
 	Algorithm     string        `json:"algorithm"`
 	Covers        string        `json:"covers"`        // "document" or "revision"
