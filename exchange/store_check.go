@@ -26,13 +26,13 @@ func scanNumbering(row scanner) (numbering, error) {
 }
 
 func selectOutgoingNumbering(ctx context.Context, tx *sqldb.Tx) ([]numbering, error) {
-	return collect(ctx, tx, scanNumbering, `SELECT c.agency, c.series, c.year, c.last, COUNT(n.number), COALESCE(MIN(n.number), 0), COALESCE(MAX(n.number), 0)
+	return sqldb.Collect(ctx, tx, scanNumbering, `SELECT c.agency, c.series, c.year, c.last, COUNT(n.number), COALESCE(MIN(n.number), 0), COALESCE(MAX(n.number), 0)
 		FROM exchange_counter c LEFT JOIN exchange_number n ON n.agency = c.agency AND n.series = c.series AND n.year = c.year
 		WHERE c.series = $1 GROUP BY c.agency, c.series, c.year, c.last`, seriesOutgoing)
 }
 
 func selectIncomingNumbering(ctx context.Context, tx *sqldb.Tx) ([]numbering, error) {
-	return collect(ctx, tx, scanNumbering, `SELECT c.agency, c.series, c.year, c.last, COUNT(i.arrival_number), COALESCE(MIN(i.arrival_number), 0), COALESCE(MAX(i.arrival_number), 0)
+	return sqldb.Collect(ctx, tx, scanNumbering, `SELECT c.agency, c.series, c.year, c.last, COUNT(i.arrival_number), COALESCE(MIN(i.arrival_number), 0), COALESCE(MAX(i.arrival_number), 0)
 		FROM exchange_counter c LEFT JOIN exchange_incoming i ON i.agency = c.agency AND i.arrival_year = c.year AND i.arrival_number > 0
 		WHERE c.series = $1 GROUP BY c.agency, c.series, c.year, c.last`, seriesIncoming)
 }
@@ -40,7 +40,7 @@ func selectIncomingNumbering(ctx context.Context, tx *sqldb.Tx) ([]numbering, er
 // selectStrayNumbers finds documents and number records that disagree: missing on
 // one side, a different number, or cancelled on one side only.
 func selectStrayNumbers(ctx context.Context, tx *sqldb.Tx) ([]DocumentID, error) {
-	return collect(ctx, tx, func(row scanner) (DocumentID, error) {
+	return sqldb.Collect(ctx, tx, func(row scanner) (DocumentID, error) {
 		var id DocumentID
 		err := row.Scan(&id)
 		return id, err
@@ -52,7 +52,7 @@ func selectStrayNumbers(ctx context.Context, tx *sqldb.Tx) ([]DocumentID, error)
 // selectLost gives the outgoing and incoming documents whose beginning stands in
 // the evidence and that have no row.
 func selectLost(ctx context.Context, tx *sqldb.Tx) ([]string, error) {
-	return collect(ctx, tx, func(row scanner) (id string, err error) {
+	return sqldb.Collect(ctx, tx, func(row scanner) (id string, err error) {
 		return id, row.Scan(&id)
 	}, `SELECT l.subject FROM ledger_entry l WHERE l.kind = 'document.drafted'
 			AND NOT EXISTS (SELECT 1 FROM exchange_document d WHERE d.id = l.subject)
@@ -79,7 +79,7 @@ func (p plus) Scan(dest ...any) error { return p.scanner.Scan(append(dest, p.mor
 
 // selectDocumentFacts reads a batch in three queries, all of one snapshot.
 func selectDocumentFacts(ctx context.Context, tx *sqldb.Tx, after string, limit int) ([]documentFacts, error) {
-	list, err := collect(ctx, tx, func(row scanner) (f documentFacts, err error) {
+	list, err := sqldb.Collect(ctx, tx, func(row scanner) (f documentFacts, err error) {
 		f.Document, err = scanDocument(plus{row, []any{&f.deliveries}})
 		return f, err
 	}, `SELECT `+documentColumns+`, (SELECT COUNT(*) FROM exchange_delivery v WHERE v.document = exchange_document.id)
@@ -149,7 +149,7 @@ func selectDeliveryFacts(ctx context.Context, tx *sqldb.Tx, after string, limit 
 	// those of a document are as many as its deliveries.
 	const receipts = ` FROM exchange_incoming i JOIN exchange_receipt r ON r.incoming = i.id
 		WHERE i.agency = v.recipient AND i.sender = v.sender AND i.document = v.document AND r.accepted > 0`
-	return collect(ctx, tx, func(row scanner) (deliveryFacts, error) {
+	return sqldb.Collect(ctx, tx, func(row scanner) (deliveryFacts, error) {
 		var f deliveryFacts
 		err := row.Scan(&f.id, &f.document, &f.recipient, &f.channel, &f.transport, &f.status, &f.step, &f.last, &f.receipts, &f.arrivals)
 		return f, err
@@ -163,11 +163,11 @@ func selectDeliveryFacts(ctx context.Context, tx *sqldb.Tx, after string, limit 
 
 // selectReceiptsAfter gives signed receipts in the order of ids.
 func selectReceiptsAfter(ctx context.Context, tx *sqldb.Tx, after string, limit int) ([]Receipt, error) {
-	return collect(ctx, tx, scanReceipt, `SELECT `+receiptColumns+` FROM exchange_receipt WHERE id > $1 AND accepted > 0 ORDER BY id LIMIT $2`, after, limit)
+	return sqldb.Collect(ctx, tx, scanReceipt, `SELECT `+receiptColumns+` FROM exchange_receipt WHERE id > $1 AND accepted > 0 ORDER BY id LIMIT $2`, after, limit)
 }
 
 func selectDoubledIncoming(ctx context.Context, tx *sqldb.Tx) ([]string, error) {
-	return collect(ctx, tx, func(row scanner) (string, error) {
+	return sqldb.Collect(ctx, tx, func(row scanner) (string, error) {
 		var agency, sender, document string
 		err := row.Scan(&agency, &sender, &document)
 		return document + " from " + sender + " at " + agency, err
@@ -184,7 +184,7 @@ type incomingFacts struct {
 }
 
 func selectIncomingFacts(ctx context.Context, tx *sqldb.Tx, after string, limit int) ([]incomingFacts, error) {
-	list, err := collect(ctx, tx, func(row scanner) (f incomingFacts, err error) {
+	list, err := sqldb.Collect(ctx, tx, func(row scanner) (f incomingFacts, err error) {
 		var here int
 		f.Incoming, err = scanIncoming(row, &f.receipts, &f.last, &f.deliveries, &here)
 		f.senderHere = here > 0

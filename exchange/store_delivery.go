@@ -52,7 +52,7 @@ func insertDeliveries(ctx context.Context, tx *sqldb.Tx, sender registry.AgencyI
 }
 
 func selectDeliveries(ctx context.Context, tx *sqldb.Tx, id DocumentID) ([]Delivery, error) {
-	return collect(ctx, tx, scanDelivery, `SELECT `+deliveryColumns+` FROM exchange_delivery WHERE document = $1 ORDER BY recipient`, string(id))
+	return sqldb.Collect(ctx, tx, scanDelivery, `SELECT `+deliveryColumns+` FROM exchange_delivery WHERE document = $1 ORDER BY recipient`, string(id))
 }
 
 func selectRecipients(ctx context.Context, tx *sqldb.Tx, id DocumentID) ([]registry.AgencyID, error) {
@@ -62,7 +62,7 @@ func selectRecipients(ctx context.Context, tx *sqldb.Tx, id DocumentID) ([]regis
 // selectWaiting gives the deliveries of a lane that are due, in order, with
 // their documents.
 func selectWaiting(ctx context.Context, tx *sqldb.Tx, recipient registry.AgencyID, now time.Time, limit int) ([]waiting, error) {
-	return collect(ctx, tx, func(row scanner) (waiting, error) {
+	return sqldb.Collect(ctx, tx, func(row scanner) (waiting, error) {
 		var w waiting
 		d := &w.document
 		var issued, due, sent int64
@@ -156,7 +156,7 @@ func postponeReceipt(ctx context.Context, tx *sqldb.Tx, id, cause string, at tim
 }
 
 func selectPendingReceipts(ctx context.Context, tx *sqldb.Tx, to registry.AgencyID, now time.Time, limit int) ([]*Receipt, error) {
-	return collect(ctx, tx, func(row scanner) (*Receipt, error) {
+	return sqldb.Collect(ctx, tx, func(row scanner) (*Receipt, error) {
 		r, err := scanReceipt(row)
 		return &r, err
 	}, `SELECT `+receiptColumns+` FROM exchange_receipt WHERE to_agency = $1 AND accepted = 0 AND next <= $2 ORDER BY at, id LIMIT $3`,
@@ -170,7 +170,7 @@ func selectReceipts(ctx context.Context, tx *sqldb.Tx, column, value string, acc
 	if accepted {
 		q += ` AND accepted > 0`
 	}
-	return collect(ctx, tx, scanReceipt, q+` ORDER BY from_agency, step`, value)
+	return sqldb.Collect(ctx, tx, scanReceipt, q+` ORDER BY from_agency, step`, value)
 }
 
 // retryDeliveries puts the failed deliveries of a document back and gives their
@@ -186,7 +186,7 @@ func retryDeliveries(ctx context.Context, tx *sqldb.Tx, id DocumentID, now time.
 }
 
 func collectAgencies(ctx context.Context, tx *sqldb.Tx, q string, args ...any) ([]registry.AgencyID, error) {
-	return collect(ctx, tx, func(row scanner) (registry.AgencyID, error) {
+	return sqldb.Collect(ctx, tx, func(row scanner) (registry.AgencyID, error) {
 		var a registry.AgencyID
 		err := row.Scan(&a)
 		return a, err
@@ -208,7 +208,7 @@ func selectNotifyLanes(ctx context.Context, tx *sqldb.Tx) ([]registry.AgencyID, 
 // selectUnarchived gives documents whose deliveries are all final and that have
 // no package.
 func selectUnarchived(ctx context.Context, tx *sqldb.Tx) ([]DocumentID, error) {
-	return collect(ctx, tx, func(row scanner) (DocumentID, error) {
+	return sqldb.Collect(ctx, tx, func(row scanner) (DocumentID, error) {
 		var id DocumentID
 		err := row.Scan(&id)
 		return id, err

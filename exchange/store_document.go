@@ -14,7 +14,7 @@ import (
 	"vanthu/storage/sqldb"
 )
 
-type scanner interface{ Scan(...any) error }
+type scanner = sqldb.Scanner
 
 const documentColumns = `id, agency, type, subject, notation, number, year, issued, place, priority, due, signer_name, signer_position,
 	competence, state, version, pdf, pdf_size, axis, created_by, created, updated, sent, archived, package, package_size`
@@ -115,24 +115,7 @@ func selectDocuments(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID
 		q.and(` AND id < $%d`, f.After)
 	}
 	q.and(` ORDER BY id DESC LIMIT $%d`, limit)
-	return collect(ctx, tx, scanDocument, q.text, q.args...)
-}
-
-// collect reads all rows of a query.
-func collect[T any](ctx context.Context, tx *sqldb.Tx, scan func(scanner) (T, error), q string, args ...any) (out []T, err error) {
-	rows, err := tx.Query(ctx, q, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, v)
-	}
-	return out, rows.Err()
+	return sqldb.Collect(ctx, tx, scanDocument, q.text, q.args...)
 }
 
 // revision is one PDF that a document has been.
@@ -196,7 +179,7 @@ func cancelNumber(ctx context.Context, tx *sqldb.Tx, id DocumentID, reason strin
 }
 
 func selectOutgoingRegister(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, year int) ([]OutgoingEntry, error) {
-	list, err := collect(ctx, tx, func(row scanner) (OutgoingEntry, error) {
+	list, err := sqldb.Collect(ctx, tx, func(row scanner) (OutgoingEntry, error) {
 		var e OutgoingEntry
 		var typ, subject, notation, competence string
 		var issued, sent, cancelled int64
@@ -221,7 +204,7 @@ func selectOutgoingRegister(ctx context.Context, tx *sqldb.Tx, agency registry.A
 		recipient string
 		status    Status
 	}
-	deliveries, err := collect(ctx, tx, func(row scanner) (line, error) {
+	deliveries, err := sqldb.Collect(ctx, tx, func(row scanner) (line, error) {
 		var l line
 		err := row.Scan(&l.document, &l.recipient, &l.status)
 		return l, err

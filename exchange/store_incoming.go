@@ -125,11 +125,11 @@ func selectIncomings(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID
 		q.and(` AND id < $%d`, f.After)
 	}
 	q.and(` ORDER BY id DESC LIMIT $%d`, limit)
-	return collect(ctx, tx, func(row scanner) (Incoming, error) { return scanIncoming(row) }, q.text, q.args...)
+	return sqldb.Collect(ctx, tx, func(row scanner) (Incoming, error) { return scanIncoming(row) }, q.text, q.args...)
 }
 
 func selectIncomingRegister(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, year int) ([]IncomingEntry, error) {
-	return collect(ctx, tx, func(row scanner) (IncomingEntry, error) {
+	return sqldb.Collect(ctx, tx, func(row scanner) (IncomingEntry, error) {
 		var e IncomingEntry
 		var typ, subject string
 		var registered, issued, assigned int64
@@ -148,7 +148,7 @@ const (
 )
 
 func selectUnnotified(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, limit int) ([]Incoming, error) {
-	return collect(ctx, tx, func(row scanner) (Incoming, error) { return scanIncoming(row) },
+	return sqldb.Collect(ctx, tx, func(row scanner) (Incoming, error) { return scanIncoming(row) },
 		`SELECT `+incomingColumns+` FROM exchange_incoming WHERE agency = $1 AND notified = 0 ORDER BY id LIMIT $2`, string(agency), limit)
 }
 

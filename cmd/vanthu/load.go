@@ -16,6 +16,7 @@ import (
 
 	"vanthu/exchange"
 	"vanthu/exchange/registry"
+	"vanthu/signing"
 	"vanthu/signing/pki"
 )
 
@@ -244,7 +245,7 @@ func (r *loadRun) one(ctx context.Context, officer, leader, clerk *apiClient) er
 				return err
 			}
 		}
-		request.Step, request.Passphrase, request.Profile = step.step, step.pin, profileOf(r.cmd.Profile)
+		request.Step, request.Passphrase, request.Profile = step.step, step.pin, signing.Profile(r.cmd.Profile)
 		if _, err := step.by.sign(ctx, doc.ID, request); err != nil {
 			return err
 		}

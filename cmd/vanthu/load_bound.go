@@ -17,11 +17,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"vanthu/signing"
 	"vanthu/storage/sqldb"
 )
-
-func profileOf(name string) signing.Profile { return signing.Profile(name) }
 
 // boundCounts is the least work that one document of the main job takes, whatever the program around it is like.
 type boundCounts struct {

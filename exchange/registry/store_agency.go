@@ -101,27 +101,10 @@ func selectAgencies(ctx context.Context, tx *sqldb.Tx, f Filter) ([]Agency, erro
 }
 
 func collectAgencies(ctx context.Context, tx *sqldb.Tx, q string, args ...any) ([]Agency, error) {
-	return collect(ctx, tx, scanAgency, q, args...)
+	return sqldb.Collect(ctx, tx, scanAgency, q, args...)
 }
 
-type scanner interface{ Scan(...any) error }
-
-// collect reads all rows of a query.
-func collect[T any](ctx context.Context, tx *sqldb.Tx, scan func(scanner) (T, error), q string, args ...any) (out []T, err error) {
-	rows, err := tx.Query(ctx, q, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, v)
-	}
-	return out, rows.Err()
-}
+type scanner = sqldb.Scanner
 
 func selectAllAgencies(ctx context.Context, tx *sqldb.Tx) (map[AgencyID]Agency, error) {
 	list, err := collectAgencies(ctx, tx, `SELECT `+agencyColumns+` FROM registry_agency`)
@@ -154,7 +137,7 @@ func selectSubtree(ctx context.Context, tx *sqldb.Tx, root AgencyID) ([]AgencyID
 }
 
 func collectIDs(ctx context.Context, tx *sqldb.Tx, q string, args ...any) ([]AgencyID, error) {
-	return collect(ctx, tx, func(row scanner) (AgencyID, error) {
+	return sqldb.Collect(ctx, tx, func(row scanner) (AgencyID, error) {
 		var id AgencyID
 		err := row.Scan(&id)
 		return id, err

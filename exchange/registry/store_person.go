@@ -71,7 +71,7 @@ func selectPerson(ctx context.Context, tx *sqldb.Tx, column, value string) (*Per
 }
 
 func selectPeople(ctx context.Context, tx *sqldb.Tx, a AgencyID) ([]Person, error) {
-	return collect(ctx, tx, func(row scanner) (Person, error) {
+	return sqldb.Collect(ctx, tx, func(row scanner) (Person, error) {
 		p, _, err := scanPerson(row)
 		return p, err
 	}, `SELECT `+personColumns+` FROM registry_person WHERE agency = $1 ORDER BY login`, string(a))
@@ -145,7 +145,7 @@ func insertCertificate(ctx context.Context, tx *sqldb.Tx, o Owner, fingerprint s
 }
 
 func selectCertificates(ctx context.Context, tx *sqldb.Tx, o Owner) ([]Certificate, error) {
-	return collect(ctx, tx, func(row scanner) (Certificate, error) {
+	return sqldb.Collect(ctx, tx, func(row scanner) (Certificate, error) {
 		c := Certificate{Owner: o}
 		var der string
 		var added int64

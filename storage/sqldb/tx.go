@@ -117,3 +117,23 @@ func (tx *Tx) outcome(ctx context.Context, err error) error {
 }
 
 var errAbandoned = errors.New("the function panicked or ended its goroutine")
+
+// Scanner is one row of an answer, or the only one.
+type Scanner interface{ Scan(...any) error }
+
+// Collect reads all rows of a query, each by scan, and closes them. The error is the query's or scan's.
+func Collect[T any](ctx context.Context, tx *Tx, scan func(Scanner) (T, error), query string, args ...any) (out []T, err error) {
+	rows, err := tx.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
