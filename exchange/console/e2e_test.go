@@ -98,9 +98,21 @@ func (b *browser) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
+// open goes to a page. A page that is still coming when another is asked for makes the browser give up one of the two
+// (ERR_ABORTED), and it may be the new one: then it is asked for again.
 func (b *browser) open(path string) {
 	b.t.Helper()
-	b.do("opening "+path, chromedp.Navigate(b.base+path))
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	defer cancel()
+	err := chromedp.Do(ctx, chromedp.Navigate(b.base+path))
+	for tries := 0; err != nil && strings.Contains(err.Error(), "ERR_ABORTED") && tries < 20; tries++ {
+		time.Sleep(100 * time.Millisecond)
+		err = chromedp.Do(ctx, chromedp.Navigate(b.base+path))
+	}
+	if err != nil {
+		b.picture("failed")
+		b.t.Fatalf("opening %s: %v", path, err)
+	}
 }
 
 // press clicks what leads to another page and waits for that page.
@@ -156,6 +168,7 @@ func (b *browser) login(name string) {
 func (b *browser) logout() {
 	b.t.Helper()
 	b.press("form[action='/logout'] button")
+	b.do("the page of the log-in", chromedp.WaitVisible(chromedp.CSS("#f-login")))
 }
 
 // picture keeps a screenshot where VANTHU_SHOTS names a folder.
