@@ -64,6 +64,8 @@ const (
 	ActRecall        Act = "recall" // by the sender
 	ActAgreeRecall   Act = "agree-recall"
 	ActDeclineRecall Act = "decline-recall"
+
+	ActSetCalendar Act = "set-calendar" // days off and days worked instead
 )
 
 // RolesFor tells which roles may do an act: officers draft, initial and process;
@@ -80,6 +82,8 @@ func RolesFor(a Act) []registry.Role {
 		return []registry.Role{clerk}
 	case ActRetry:
 		return []registry.Role{clerk, registry.RoleAdministrator}
+	case ActSetCalendar:
+		return []registry.Role{registry.RoleAdministrator}
 	}
 	return nil
 }
