@@ -77,6 +77,9 @@ type Service struct {
 	unlocked *unlocked
 	recent   *recentBytes
 	lanes    lanes
+
+	followers []Follower
+	watchers  watchers
 }
 
 // New brings the tables up to date and registers the job handlers. Call it
@@ -158,14 +161,19 @@ func (s *Service) facts(by registry.Actor) facts {
 	return facts{"actor_name": by.Name, "agency": string(by.Agency)}
 }
 
-// evidence writes an entry in the acting transaction.
+// evidence writes an entry in the acting transaction and announces it to those
+// who follow the agency.
 func (s *Service) evidence(ctx context.Context, tx *sqldb.Tx, kind, subject string, at time.Time, by registry.Actor, f facts) error {
 	body, err := json.Marshal(f) // keys in order: a map of strings
 	if err != nil {
 		return fmt.Errorf("encoding evidence: %w", err)
 	}
-	_, err = s.ledger.Append(ctx, tx, ledger.Entry{Kind: kind, Subject: subject, At: at, Actor: by.Tag(), Body: body})
-	return err
+	e := ledger.Entry{Kind: kind, Subject: subject, At: at, Actor: by.Tag(), Body: body}
+	id, err := s.ledger.Append(ctx, tx, e)
+	if err != nil {
+		return err
+	}
+	return s.announce(ctx, tx, id, &e, f)
 }
 
 // lanes lets one handler at a time work on a lane in this process, whatever the
