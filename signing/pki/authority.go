@@ -44,8 +44,9 @@ type Options struct {
 	Validity time.Duration
 	// KeyType of the authority's own key; empty means P256.
 	KeyType KeyType
-	// CRLURL, when set, is written into issued certificates as their CRL distribution point.
-	CRLURL string
+	// CRLURL and OCSPURL, when set, are written into issued certificates as their CRL distribution point and as the
+	// address of their OCSP responder. See [Authority.CRLDoor] and [Authority.OCSP].
+	CRLURL, OCSPURL string
 }
 
 // IssuedUsage is what an issued certificate is for.
@@ -106,8 +107,9 @@ type Authority struct {
 	key  *keys.Key
 	opts Options
 
-	mu      sync.Mutex // guards revoked
+	mu      sync.Mutex // guards revoked and served
 	revoked []x509.RevocationListEntry
+	served  servedList
 }
 
 // NewAuthority makes a self-signed authority with a new key.
@@ -238,6 +240,9 @@ func (a *Authority) Issue(r IssueRequest) (*keys.Key, error) {
 	}
 	if a.opts.CRLURL != "" {
 		template.CRLDistributionPoints = []string{a.opts.CRLURL}
+	}
+	if a.opts.OCSPURL != "" {
+		template.OCSPServer = []string{a.opts.OCSPURL}
 	}
 	if err := r.Usage.fill(template); err != nil {
 		return nil, err
