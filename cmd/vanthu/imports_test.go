@@ -47,7 +47,7 @@ func rooms() []room {
 		{"html/template", []string{"exchange/console"}},
 		{"github.com/danielgtaylor/huma/", []string{"exchange/httpapi"}},
 		{"github.com/alecthomas/kong", []string{"cmd"}},
-		{"github.com/xuri/", []string{"cmd"}},
+		{"github.com/xuri/", []string{"cmd", "exchange/sheet"}},
 		{"database/sql", []string{"storage", "exchange", "mail"}},
 	}
 }
