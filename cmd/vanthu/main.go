@@ -65,6 +65,7 @@ type cli struct {
 	Account accountCmd `cmd:"" help:"Tài khoản thư công vụ. | Mail accounts."`
 	Stats   statsCmd   `cmd:"" help:"Tỷ lệ gửi nhận văn bản điện tử. | The exchange rate."`
 	Load    loadCmd    `cmd:"" help:"Đo tải trên một máy chủ tại chỗ. | Bounded load against a loopback hub."`
+	Edxml   edxmlCmd   `cmd:"" help:"Gói tin edXML của Trục liên thông (QCVN 102:2016). | Packets of the national axis."`
 	Config  configCmd  `cmd:"" help:"In cấu hình mẫu có chú giải. | Print the documented configuration."`
 	Version versionCmd `cmd:"" help:"In phiên bản. | Print the version."`
 	LogJSON bool       `name:"log-json" help:"Nhật ký dạng JSON. | Logs as JSON."`
