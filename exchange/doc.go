@@ -49,18 +49,22 @@ type Config struct {
 	Registry *registry.Registry
 	Mail     *mail.Store // nil = no notification mail
 	// ReceiptKey gives the key with which an agency of this hub signs its receipts.
-	ReceiptKey     func(ctx context.Context, a registry.AgencyID) (*keys.Key, error)
-	TSA            tsa.Client // nil = signatures without a time stamp
-	Trust          *pki.Trust
-	Offline        bool // never ask the network for revocation data
-	Now            func() time.Time
-	Logger         *slog.Logger
-	MaxPDF         int64         // bytes; 0 = DefaultMaxPDF
-	Retention      time.Duration // of archived packages; 0 = DefaultRetention
-	AllowTestKeys  bool          // let keys of the test authority sign
-	RequireInitial bool          // nobody approves a draft that nobody initialled
-	SealSize       float64       // width and height of the seal's image in mm; 0 = DefaultSealSize
-	Domain         string        // of the notification mail's sender; "" = vanthu.local
+	ReceiptKey func(ctx context.Context, a registry.AgencyID) (*keys.Key, error)
+	TSA        tsa.Client // nil = signatures without a time stamp
+	Trust      *pki.Trust
+	Offline    bool // never ask the network for revocation data
+	// Fetcher asks the authorities of trusted chains about revocation; nil asks nobody. RequireRevocation lets no
+	// signature pass whose status cannot be learnt.
+	Fetcher           *pki.Fetcher
+	RequireRevocation bool
+	Now               func() time.Time
+	Logger            *slog.Logger
+	MaxPDF            int64         // bytes; 0 = DefaultMaxPDF
+	Retention         time.Duration // of archived packages; 0 = DefaultRetention
+	AllowTestKeys     bool          // let keys of the test authority sign
+	RequireInitial    bool          // nobody approves a draft that nobody initialled
+	SealSize          float64       // width and height of the seal's image in mm; 0 = DefaultSealSize
+	Domain            string        // of the notification mail's sender; "" = vanthu.local
 }
 
 // Service is the life of documents. It is safe for concurrent use.

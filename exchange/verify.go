@@ -70,7 +70,10 @@ func (v *verdicts) put(k verdictKey, r *signing.Report, now time.Time) {
 }
 
 func (s *Service) verifyOptions() signing.VerifyOptions {
-	return signing.VerifyOptions{Trust: s.trust.Load().trust, Now: s.cfg.Now, Offline: s.cfg.Offline, MaxSize: s.cfg.MaxPDF}
+	return signing.VerifyOptions{
+		Trust: s.trust.Load().trust, Now: s.cfg.Now, Offline: s.cfg.Offline, MaxSize: s.cfg.MaxPDF,
+		Fetcher: s.cfg.Fetcher, RequireRevocation: s.cfg.RequireRevocation,
+	}
 }
 
 // judge gives our validator's report on a stored PDF; a file that cannot be read

@@ -16,10 +16,13 @@ type VerifyOptions struct {
 	Trust   *pki.Trust       // trusted roots and configured revocation data; nil trusts nobody
 	At      time.Time        // judge as of this time; zero means now
 	Now     func() time.Time // the clock; nil means time.Now
-	Offline bool             // never use the network. The validator does not use it yet whatever this says
-	MaxSize int64            // bytes, 0 means the default of pdf.DefaultLimits
-	// RequireRevocation makes a chain without usable revocation data INDETERMINATE with TRY_LATER. Otherwise such a
-	// chain passes and the report has the reason "revocation-not-checked".
+	Offline bool             // never use the network, whatever Fetcher says
+	// Fetcher asks authorities for revocation data that neither the document nor Trust has, for chains that end in a
+	// trusted root; nil asks nobody. An authority that does not answer leaves the status unknown: see RequireRevocation.
+	Fetcher *pki.Fetcher
+	MaxSize int64 // bytes, 0 means the default of pdf.DefaultLimits
+	// RequireRevocation makes a chain without usable revocation data INDETERMINATE with TRY_LATER, and takes the proof
+	// from time stamps of such a chain. Otherwise it passes and the report has the reason "revocation-not-checked".
 	RequireRevocation bool
 }
 
@@ -73,6 +76,7 @@ type verifier struct {
 	fields   []pdf.Field
 	comparer *pdf.Comparer
 	store    *evidence
+	asked    map[string]fetched // what the network gave, by certificate
 }
 
 func newVerifier(ctx context.Context, f *pdf.File, r io.ReaderAt, o VerifyOptions) *verifier {

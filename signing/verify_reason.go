@@ -29,6 +29,7 @@ const (
 	codeTimestampOrder pki.Code = "timestamp-order"
 	codeNotRevokedYet  pki.Code = "revoked-later"
 	codeNotChecked     pki.Code = "revocation-not-checked"
+	codeUnreachable    pki.Code = "revocation-unreachable"
 	codeWeakThen       pki.Code = "weak-but-proven"
 	codeTooLate        pki.Code = "time-out-of-order"
 )
@@ -62,6 +63,7 @@ func sentences() []sentence {
 		{codeTimestampOrder, "a later time stamp shows an earlier time", "dấu thời gian đặt sau lại có thời điểm sớm hơn"},
 		{codeNotRevokedYet, "the certificate was revoked after the proven time of the signature", "chứng thư bị thu hồi sau thời điểm ký đã được chứng minh"},
 		{codeNotChecked, "whether the certificate was revoked was not checked for lack of data", "chưa kiểm tra việc thu hồi chứng thư vì không có dữ liệu"},
+		{codeUnreachable, "the authority gave no usable answer on whether the certificate was revoked", "cơ quan chứng thực không trả lời được là chứng thư có bị thu hồi hay không"},
 		{codeWeakThen, "the algorithms are weak today but were sound at the proven time", "thuật toán nay đã yếu nhưng còn đủ mạnh vào thời điểm đã được chứng minh"},
 		{codeTooLate, "the signature existed before its certificate was valid", "chữ ký tồn tại trước khi chứng thư có hiệu lực"},
 		{pdf.FieldByteRange, "the signed byte range is malformed", "phạm vi byte được ký sai định dạng"},

@@ -141,7 +141,13 @@ func stamper(tb testing.TB, name certs.Name, at time.Time) func([]byte) ([]cms.A
 // documentStamp makes a document time stamp.
 func documentStamp(tb testing.TB, name certs.Name, at time.Time) func([]byte) []byte {
 	tb.Helper()
-	authority, err := tsa.NewAuthority(testKey(tb, name), tsa.AuthorityOptions{Now: func() time.Time { return at }})
+	return stampedBy(tb, testKey(tb, name), at)
+}
+
+// stampedBy makes one with any key.
+func stampedBy(tb testing.TB, key *keys.Key, at time.Time) func([]byte) []byte {
+	tb.Helper()
+	authority, err := tsa.NewAuthority(key, tsa.AuthorityOptions{Now: func() time.Time { return at }})
 	if err != nil {
 		tb.Fatal(err)
 	}

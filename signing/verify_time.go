@@ -108,14 +108,19 @@ func (v *verifier) signatureTimestamps(it *item, si *cms.SignerInfo, pool []*x50
 	}
 }
 
-// rejectRevoked takes the trust from a time stamp whose authority was revoked. A revocation after the time stamp for a
-// reason that leaves the key secret does not count (RFC 3161 §4).
+// rejectRevoked takes the trust from a time stamp whose authority was revoked, or whose status is unknown where it must
+// be known. A revocation after the time stamp for a reason that leaves the key secret does not count (RFC 3161 §4).
 func (v *verifier) rejectRevoked(res *tsa.Result, sd *cms.SignedData, pool []*x509.Certificate, at time.Time) {
 	if !res.Trusted || len(res.Chain) < 2 {
 		return
 	}
 	ev := pki.Evidence{CRLs: join(sd.RawCRLs, v.evidence().CRLs), OCSPs: join(sd.RawOCSPs, v.evidence().OCSPs)}
-	for i, r := range pki.CheckChain(res.Chain, ev, pki.RevocationOptions{At: at, Now: v.at, Pool: pool, Trust: v.trust}) {
+	for i, r := range v.checkChain(res.Chain, ev, pool, at) {
+		if r.Status == pki.StatusUnknown && v.opts.RequireRevocation {
+			res.Trusted, res.Time = false, time.Time{}
+			res.Reasons = append(res.Reasons, r.Reasons...)
+			continue
+		}
 		const affiliationChanged, superseded, cessation = 3, 4, 5
 		harmless := r.ReasonCode >= affiliationChanged && r.ReasonCode <= cessation && r.At.After(res.Time)
 		if r.Status != pki.StatusRevoked || harmless {

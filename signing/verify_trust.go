@@ -2,6 +2,7 @@ package signing
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"time"
 
@@ -38,7 +39,7 @@ func (v *verifier) judgeSigner(it *item, si *cms.SignerInfo, res cms.Result) {
 		return
 	}
 	crls, ocsps := si.RevocationInfo()
-	it.judgeCertificate(v.trustCheck(), signerEvidence{
+	v.judgeCertificate(it, signerEvidence{
 		pool: pool,
 		revocation: pki.Evidence{
 			CRLs:  join(it.signed.RawCRLs, crls, v.evidence().CRLs),
@@ -56,17 +57,6 @@ func join(lists ...[][]byte) [][]byte {
 	return out
 }
 
-// trustCheck is how the signer's certificate is judged.
-type trustCheck struct {
-	trust             *pki.Trust
-	at                time.Time // of judging
-	requireRevocation bool
-}
-
-func (v *verifier) trustCheck() trustCheck {
-	return trustCheck{trust: v.trust, at: v.at, requireRevocation: v.opts.RequireRevocation}
-}
-
 // signerEvidence is what came with the signature, all untrusted.
 type signerEvidence struct {
 	pool       []*x509.Certificate
@@ -76,12 +66,12 @@ type signerEvidence struct {
 
 // judgeCertificate judges chain, validity, revocation and algorithms at the proven time, or now when no time is proven
 // (ETSI EN 319 102-1 §5.2.6, §5.2.8, §5.5.4).
-func (it *item) judgeCertificate(c trustCheck, ev signerEvidence) {
-	when := c.at
+func (v *verifier) judgeCertificate(it *item, ev signerEvidence) {
+	when := v.at
 	if !it.proven.IsZero() {
 		when = it.proven
 	}
-	chain := pki.BuildChain(it.signer, ev.pool, c.trust, when, pki.UsageSigning)
+	chain := pki.BuildChain(it.signer, ev.pool, v.trust, when, pki.UsageSigning)
 	it.chain, it.trusted = chain.Chain, chain.Trusted
 	reasons := chain.Reasons
 	if !it.proven.IsZero() && it.proven.Before(it.signer.NotBefore) {
@@ -90,7 +80,7 @@ func (it *item) judgeCertificate(c trustCheck, ev signerEvidence) {
 	it.reasons = append(it.reasons, reasons...)
 	it.judgeAlgorithms(when, ev.weak)
 	if chain.Anchored {
-		it.judgeRevocation(c, ev, when)
+		v.judgeRevocation(it, ev, when)
 	}
 }
 
@@ -115,8 +105,8 @@ func (it *item) judgeAlgorithms(when time.Time, weak pki.Reasons) {
 }
 
 // judgeRevocation judges every certificate of the chain below the anchor.
-func (it *item) judgeRevocation(c trustCheck, ev signerEvidence, when time.Time) {
-	results := pki.CheckChain(it.chain, ev.revocation, pki.RevocationOptions{At: when, Now: c.at, Pool: ev.pool, Trust: c.trust})
+func (v *verifier) judgeRevocation(it *item, ev signerEvidence, when time.Time) {
+	results := v.checkChain(it.chain, ev.revocation, ev.pool, when)
 	unchecked := pki.Reasons{}
 	for i, r := range results {
 		switch r.Status {
@@ -129,7 +119,7 @@ func (it *item) judgeRevocation(c trustCheck, ev signerEvidence, when time.Time)
 	}
 	switch {
 	case len(unchecked) == 0:
-	case c.requireRevocation:
+	case v.opts.RequireRevocation:
 		it.trusted = false
 		for _, r := range unchecked {
 			r.Sub = pki.TryLater
@@ -156,4 +146,56 @@ func (it *item) revoked(i int, r pki.Revocation) {
 	}
 	it.trusted = false
 	it.reasons = append(it.reasons, reason)
+}
+
+// maxAsked bounds the certificates of one document about which authorities are asked.
+const maxAsked = 30
+
+// fetched is what the network gave for one certificate.
+type fetched struct {
+	pki.Evidence
+	err error
+}
+
+// checkChain judges the revocation of a chain that ends in an anchor, by the data at hand and, where that says
+// nothing, by what the authorities answer.
+func (v *verifier) checkChain(chain []*x509.Certificate, ev pki.Evidence, pool []*x509.Certificate, at time.Time) []pki.Revocation {
+	o := pki.RevocationOptions{At: at, Now: v.at, Pool: pool, Trust: v.trust}
+	results := pki.CheckChain(chain, ev, o)
+	if v.opts.Offline || v.opts.Fetcher == nil {
+		return results
+	}
+	o.Pool = append(o.Pool[:len(o.Pool):len(o.Pool)], chain...)
+	for i, r := range results {
+		if r.Status != pki.StatusUnknown {
+			continue
+		}
+		answer := v.ask(chain[i], chain[i+1])
+		switch {
+		case answer.err == nil:
+			results[i] = pki.CheckRevocation(chain[i], chain[i+1], answer.Evidence, o)
+		case !errors.Is(answer.err, pki.ErrNoAddress):
+			reason := pki.Reason{Code: codeUnreachable, Sub: pki.TryLater, Detail: chain[i].Subject.String()}
+			results[i].Reasons = append(pki.Reasons{reason}, r.Reasons...)
+		}
+	}
+	return results
+}
+
+// ask asks about a certificate once, and about a bounded number of them.
+func (v *verifier) ask(cert, issuer *x509.Certificate) fetched {
+	key := string(cert.Raw)
+	if known, ok := v.asked[key]; ok {
+		return known
+	}
+	if len(v.asked) >= maxAsked {
+		return fetched{err: pki.ErrAnswer}
+	}
+	if v.asked == nil {
+		v.asked = map[string]fetched{}
+	}
+	var answer fetched
+	answer.Evidence, answer.err = v.opts.Fetcher.Fetch(v.ctx, cert, issuer)
+	v.asked[key] = answer
+	return answer
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -27,6 +28,7 @@ type Config struct {
 	Storage  StorageConfig `toml:"storage" doc:"engines; empty means the embedded one"`
 	Limits   LimitsConfig  `toml:"limits" doc:"bounds of what is taken in"`
 	Signing  SigningConfig `toml:"signing" doc:"whom to trust and where to ask the time"`
+	Trust    TrustConfig   `toml:"trust" doc:"trust lists, and whom to ask whether a certificate was revoked"`
 	Mail     MailConfig    `toml:"mail" doc:"mail that leaves the hub"`
 }
 
@@ -63,6 +65,18 @@ type SigningConfig struct {
 	TSA            string   `toml:"tsa" doc:"URL of an RFC 3161 time-stamp authority; empty: the embedded one, for trial only"`
 }
 
+// TrustConfig says which trust lists count and how revocation is asked about.
+type TrustConfig struct {
+	Lists             []string `toml:"lists" doc:"more trust for signatures and time stamps: folders or files of certificates and CRLs (PEM, DER) and trust lists (ETSI TS 119 612, XML)"`
+	ListSigners       []string `toml:"list_signers" doc:"PEM files of the certificates that may sign those trust lists"`
+	UnsignedLists     bool     `toml:"unsigned_lists" doc:"take trust lists without looking at their signature"`
+	Revocation        bool     `toml:"revocation" doc:"ask authorities under a trusted root whether certificates were revoked, where the document does not tell"`
+	RevocationHosts   []string `toml:"revocation_hosts" doc:"the only hosts that may be asked: name, .name for all below it, or name:port; empty: any public host that a trusted chain names"`
+	RevocationPrivate bool     `toml:"revocation_private" doc:"hosts with private addresses may be asked too"`
+	RequireRevocation bool     `toml:"require_revocation" doc:"a signature whose certificate's status cannot be learnt does not pass"`
+	PublicURL         string   `toml:"public_url" doc:"http address under which others reach this hub; certificates that it issues from then on name it for OCSP and CRL"`
+}
+
 // MailConfig says where mail for other domains goes.
 type MailConfig struct {
 	Postmaster        string `toml:"postmaster" doc:"account that gets mail to postmaster@ where no account has that name"`
@@ -82,6 +96,7 @@ func DefaultConfig() Config {
 		},
 		Storage: StorageConfig{RetentionDays: 3650},
 		Limits:  LimitsConfig{MaxPDF: 100 << 20, MaxMessage: 50 << 20},
+		Trust:   TrustConfig{Revocation: true},
 	}
 }
 
@@ -138,6 +153,9 @@ func (c Config) Validate() error {
 	}
 	if c.Limits.MaxMessage < 1<<10 || c.Limits.MaxMessage > 1<<30 {
 		return fmt.Errorf("limits.max_message = %d: give 1 KiB to 1 GiB", c.Limits.MaxMessage)
+	}
+	if u, err := url.Parse(c.Trust.PublicURL); c.Trust.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("trust.public_url = %q: not an http address", c.Trust.PublicURL)
 	}
 	if c.Storage.RetentionDays < 0 {
 		return errors.New("storage.retention_days is negative")

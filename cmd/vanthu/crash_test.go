@@ -256,7 +256,7 @@ func (h *crashHub) receiveAll(ctx context.Context, clients map[string]*apiClient
 
 func (h *crashHub) mailOne(ctx context.Context, subject string, acks *acknowledged) {
 	from, to := h.province.sender.clerk, h.province.receivers[0].officer
-	identity, err := loadIdentity(h.dir, h.config.Name, time.Now)
+	identity, err := loadIdentity(h.dir, h.config.Name, "", time.Now)
 	if err != nil {
 		acks.note(func() { acks.refused = append(acks.refused, err) })
 		return
@@ -454,7 +454,7 @@ func (h *crashHub) compareArrivals(t *testing.T, o *office, acks *acknowledged) 
 
 func (h *crashHub) compareMail(t *testing.T, acks *acknowledged) {
 	t.Helper()
-	identity, err := loadIdentity(h.dir, h.config.Name, time.Now)
+	identity, err := loadIdentity(h.dir, h.config.Name, "", time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

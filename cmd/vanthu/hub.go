@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,6 +36,7 @@ type Hub struct {
 	identity *identity
 	tsa      tsa.Client
 	trust    *pki.Trust
+	fetcher  *pki.Fetcher // nil when nobody is asked about revocation
 
 	Store    *storage.Store
 	Registry *registry.Registry
@@ -98,10 +98,13 @@ func openHub(ctx context.Context, o hubOptions) (_ *Hub, err error) {
 			err = errors.Join(err, store.Close(ctx))
 		}
 	}()
-	if h.identity, err = loadIdentity(o.dir, o.config.Name, o.now); err != nil {
+	if h.identity, err = loadIdentity(o.dir, o.config.Name, o.config.Trust.PublicURL, o.now); err != nil {
 		return nil, err
 	}
-	if err := h.loadTrust(); err != nil {
+	if err := h.loadTrust(o.now); err != nil {
+		return nil, err
+	}
+	if err := h.openFetcher(o); err != nil {
 		return nil, err
 	}
 	if err := h.openClock(o.now); err != nil {
@@ -117,47 +120,12 @@ func openHub(ctx context.Context, o hubOptions) (_ *Hub, err error) {
 		Store: store, Registry: h.Registry, Mail: h.Mail, ReceiptKey: h.identity.receiptKey, TSA: h.tsa, Trust: h.trust,
 		Now: o.now, Logger: o.log, MaxPDF: o.config.Limits.MaxPDF, Retention: o.config.Retention(),
 		AllowTestKeys: o.config.Insecure, Domain: o.config.Domain,
+		Fetcher: h.fetcher, RequireRevocation: o.config.Trust.RequireRevocation,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the exchange: %w", err)
 	}
 	return h, nil
-}
-
-// loadTrust gathers whom the operator trusts. The hub's own authority is always among them: its receipts and its
-// embedded time stamps are checked like any other.
-func (h *Hub) loadTrust() error {
-	read := func(names []string) (*pki.Trust, error) {
-		pems := make([][]byte, 0, len(names))
-		for _, name := range names {
-			data, err := os.ReadFile(name)
-			if err != nil {
-				return nil, fmt.Errorf("read trusted roots: %w", err)
-			}
-			pems = append(pems, data)
-		}
-		return pki.LoadTrust(pems...)
-	}
-	signers, err := read(h.config.Signing.Roots)
-	if err != nil {
-		return err
-	}
-	clocks, err := read(h.config.Signing.TimestampRoots)
-	if err != nil {
-		return err
-	}
-	own := h.identity.authority.Certificate()
-	ownCRL, err := h.identity.authority.CRL()
-	if err != nil {
-		return fmt.Errorf("sign the list of revoked certificates: %w", err)
-	}
-	h.trust = &pki.Trust{
-		Roots:          append([]*x509.Certificate{own}, signers.Roots...),
-		TimestampRoots: append([]*x509.Certificate{own}, clocks.Roots...),
-		Intermediates:  append(signers.Intermediates, clocks.Intermediates...),
-		CRLs:           append(append([][]byte{ownCRL}, signers.CRLs...), clocks.CRLs...),
-	}
-	return nil
 }
 
 // openClock picks the time-stamp authority: the configured one, or the embedded one.
@@ -331,13 +299,18 @@ func (h *Hub) handler() (http.Handler, error) {
 	if authority, ok := h.tsa.(http.Handler); ok {
 		mux.Handle("POST /tsa", authority)
 	}
+	mux.Handle(ocspPath, h.identity.authority.OCSP())
+	mux.Handle(ocspPath+"/", h.identity.authority.OCSP())
+	mux.Handle(crlPath, h.identity.authority.CRLDoor())
 	mux.Handle("/", pages)
 	return mux, nil
 }
 
 // verifyOptions are how this hub judges a document from outside.
 func (h *Hub) verifyOptions() signing.VerifyOptions {
-	return signing.VerifyOptions{Trust: h.trust, Now: time.Now, Offline: true, MaxSize: h.config.Limits.MaxPDF}
+	return signing.VerifyOptions{
+		Trust: h.trust, Now: time.Now, Fetcher: h.fetcher, RequireRevocation: h.config.Trust.RequireRevocation, MaxSize: h.config.Limits.MaxPDF,
+	}
 }
 
 // close stops taking work, lets what runs end, and closes the engines.

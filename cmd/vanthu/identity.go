@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,13 +37,13 @@ type identity struct {
 }
 
 // makeIdentity creates the authority and the keys of a new data folder.
-func makeIdentity(dir, name, domain string, now func() time.Time) (*identity, error) {
+func makeIdentity(dir, name, domain, publicURL string, now func() time.Time) (*identity, error) {
 	for _, folder := range []string{"keys/ca", "keys/receipt", "tls"} {
 		if err := os.MkdirAll(filepath.Join(dir, folder), 0o700); err != nil {
 			return nil, fmt.Errorf("make the identity: %w", err)
 		}
 	}
-	authority, err := pki.NewAuthority(pkix.Name{Organization: []string{name}, CommonName: name + " CA"}, pki.Options{Now: now})
+	authority, err := pki.NewAuthority(pkix.Name{Organization: []string{name}, CommonName: name + " CA"}, authorityOptions(publicURL, now))
 	if err != nil {
 		return nil, fmt.Errorf("make the certificate authority: %w", err)
 	}
@@ -66,9 +67,24 @@ func makeIdentity(dir, name, domain string, now func() time.Time) (*identity, er
 	return id, nil
 }
 
+// The doors at which the hub tells the status of the certificates it issued.
+const (
+	ocspPath = "/pki/ocsp"
+	crlPath  = "/pki/crl"
+)
+
+// authorityOptions writes the doors into certificates where others can reach them.
+func authorityOptions(publicURL string, now func() time.Time) pki.Options {
+	o := pki.Options{Now: now}
+	if base := strings.TrimSuffix(publicURL, "/"); base != "" {
+		o.OCSPURL, o.CRLURL = base+ocspPath, base+crlPath
+	}
+	return o
+}
+
 // loadIdentity opens what makeIdentity made.
-func loadIdentity(dir, name string, now func() time.Time) (*identity, error) {
-	authority, err := pki.LoadAuthority(filepath.Join(dir, "keys/ca"), pki.Options{Now: now})
+func loadIdentity(dir, name, publicURL string, now func() time.Time) (*identity, error) {
+	authority, err := pki.LoadAuthority(filepath.Join(dir, "keys/ca"), authorityOptions(publicURL, now))
 	if err != nil {
 		return nil, fmt.Errorf("load the certificate authority of %s: %w", dir, err)
 	}

@@ -37,6 +37,8 @@ func rooms() []room {
 		{"github.com/digitorus/", []string{"signing"}},
 		{"go.mozilla.org/pkcs7", []string{"signing"}},
 		{"software.sslmate.com/src/go-pkcs12", []string{"signing/keys"}},
+		{"github.com/russellhaering/goxmldsig", []string{"signing/pki"}},
+		{"github.com/beevik/etree", []string{"signing/pki"}},
 		{"github.com/emersion/go-smtp", []string{"mail/smtpd", "mail/outbound"}},
 		{"github.com/emersion/go-imap/", []string{"mail/imapd"}},
 		{"github.com/minio/minio-go/", []string{"storage/blob/s3"}},

@@ -74,7 +74,7 @@ func initDataFolder(_ context.Context, dir string, cfg Config, now func() time.T
 	if err := writeKeyFile(filepath.Join(dir, configName), printed.Bytes()); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
-	_, err := makeIdentity(dir, cfg.Name, cfg.Domain, now)
+	_, err := makeIdentity(dir, cfg.Name, cfg.Domain, cfg.Trust.PublicURL, now)
 	return err
 }
 

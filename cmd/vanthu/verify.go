@@ -19,16 +19,19 @@ const (
 
 type verifyCmd struct {
 	JSON     bool     `name:"json" help:"Một đối tượng JSON cho mỗi tệp. | One JSON object per file."`
-	Trust    []string `help:"Chứng thư gốc (PEM) được tin. | Trusted root certificates (PEM)." type:"existingfile"`
+	Trust    []string `help:"Chứng thư gốc được tin: tệp PEM, DER, danh sách tin cậy XML, hoặc thư mục. | What to trust: PEM, DER or trust list (XML) files, or folders." type:"path"`
+	Signers  []string `name:"list-signer" help:"Chứng thư (PEM) ký danh sách tin cậy. | Certificates (PEM) that sign the trust lists." type:"existingfile"`
+	Unsigned bool     `name:"unsigned-lists" help:"Tin danh sách tin cậy không xét chữ ký của nó. | Take trust lists without checking their signature."`
 	At       string   `help:"Thời điểm xét, RFC 3339. | Time to judge at."`
 	Offline  bool     `help:"Không dùng mạng. | Use no network."`
+	Require  bool     `name:"require-revocation" help:"Không biết chứng thư còn hiệu lực thì không đạt. | A certificate of unknown status does not pass."`
 	Detached string   `help:"Chữ ký CMS tách rời của tệp. | Detached CMS of the one file." type:"existingfile"`
 	Files    []string `arg:"" name:"file" help:"Tệp cần kiểm tra. | Files to judge."`
 }
 
 // Run judges the files one after another; a file that cannot be read does not stop the others.
 func (c verifyCmd) Run(a *app) error {
-	options, err := c.options()
+	options, err := c.options(a)
 	if err != nil {
 		return unreadable(err)
 	}
@@ -54,8 +57,11 @@ func (c verifyCmd) Run(a *app) error {
 	return nil
 }
 
-func (c verifyCmd) options() (signing.VerifyOptions, error) {
-	options := signing.VerifyOptions{Trust: &pki.Trust{}, Offline: c.Offline, Now: time.Now}
+func (c verifyCmd) options(a *app) (signing.VerifyOptions, error) {
+	options := signing.VerifyOptions{Trust: &pki.Trust{}, Offline: c.Offline, Now: time.Now, RequireRevocation: c.Require}
+	if !c.Offline {
+		options.Fetcher = pki.NewFetcher(pki.FetchOptions{})
+	}
 	if c.At != "" {
 		at, err := time.Parse(time.RFC3339, c.At)
 		if err != nil {
@@ -63,17 +69,16 @@ func (c verifyCmd) options() (signing.VerifyOptions, error) {
 		}
 		options.At = at
 	}
-	var pems [][]byte
-	for _, name := range c.Trust {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return options, err
-		}
-		pems = append(pems, data)
+	lists, err := listOptions(c.Signers, c.Unsigned, time.Now())
+	if err != nil {
+		return options, fmt.Errorf("--list-signer: %w", err)
 	}
-	trust, err := pki.LoadTrust(pems...)
+	trust, notes, err := pki.LoadTrustPaths(c.Trust, lists)
 	if err != nil {
 		return options, fmt.Errorf("--trust: %w", err)
+	}
+	for _, note := range notes {
+		fmt.Fprintln(a.stderr, "vanthu:", note)
 	}
 	options.Trust = trust
 	return options, nil

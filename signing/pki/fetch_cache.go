@@ -135,4 +135,6 @@ func (d *FolderCache) Prune(ctx context.Context, before time.Time) (int, error) 
 	return removed, nil
 }
 
-func (d *FolderCache) path(key string) string { return filepath.Join(d.dir, filepath.Base(key)+".json") }
+func (d *FolderCache) path(key string) string {
+	return filepath.Join(d.dir, filepath.Base(key)+".json")
+}
