@@ -21,25 +21,32 @@ import (
 	"vanthu/signing/pdf"
 )
 
+// maxForeign is the size in bytes from which our own writer makes the adbe form too: pdfsign holds several copies of the
+// file in memory.
+const maxForeign = 4 << 20
+
 // signAdobe makes an adbe.pkcs7.detached signature. pdfsign makes it where it does so soundly: it gets a file that
 // our reader has read, of which it parses nothing but an extract of ours (see extract), draws our appearance, and
 // has its result compared with the original entry by entry. Where it would damage the document or cannot fill a
 // field, our own writer makes the same form.
-func signAdobe(ctx context.Context, src io.ReaderAt, f *pdf.File, dst io.Writer, o SignOptions) error {
+func signAdobe(ctx context.Context, g *growing, f *pdf.File, o SignOptions) error {
 	if _, ok := o.Key.Certificate.PublicKey.(ed25519.PublicKey); ok {
 		return fmt.Errorf("profile %s with an Ed25519 key is accepted by no other program; use %s: %w", o.Profile, ProfileBB, ErrUnsupported)
+	}
+	if g.Size() > maxForeign || len(o.Fill) > 0 || o.Certify != 0 || o.Lock != nil {
+		return signCMS(ctx, g, f, o, pdf.SubFilterAdobe)
 	}
 	x, err := newExtract(f, &o)
 	var obstacle *obstacleError
 	if errors.As(err, &obstacle) {
-		return signCMS(ctx, src, f, dst, o, pdf.SubFilterAdobe)
+		return signCMS(ctx, g, f, o, pdf.SubFilterAdobe)
 	}
 	if err != nil {
 		return fmt.Errorf("preparing the signature: %w", err)
 	}
 	room := 0
 	for try := 1; ; try++ {
-		signed, err := x.sign(ctx, src, o, room)
+		signed, err := x.sign(ctx, g, o, room)
 		if err != nil {
 			return err
 		}
@@ -56,9 +63,7 @@ func signAdobe(ctx context.Context, src io.ReaderAt, f *pdf.File, dst io.Writer,
 				return fmt.Errorf("the time stamp is %d bytes too large: %w", missing, pdf.ErrRoom)
 			}
 		}
-		if _, err := dst.Write(signed); err != nil {
-			return fmt.Errorf("writing the signed file: %w", err)
-		}
+		g.add(bytes.Clone(signed[x.size:]))
 		return nil
 	}
 }

@@ -68,7 +68,7 @@ func TestWhoMakesTheAdobeForm(t *testing.T) {
 			if s, _ := d["Name"].(pdf.String); s.Text() != o.Name && o.Name != "" {
 				t.Errorf("name reads %q, want %q", s.Text(), o.Name)
 			}
-			checkOutside(t, signed, 1)
+			checkOutside(t, signed, 1, signing.ProfileAdobe)
 			keepPicture(t, signed)
 		})
 	}

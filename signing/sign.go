@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"vanthu/signing/cms"
@@ -24,7 +25,7 @@ import (
 // Profile is the form of a PDF signature.
 type Profile string
 
-// The profiles. B-LT and B-LTA are refused until the writer embeds revocation data.
+// The profiles.
 const (
 	ProfileAdobe Profile = "adbe"        // adbe.pkcs7.detached, as Vietnamese government signatures are today
 	ProfileBB    Profile = "pades-b-b"   // ETSI EN 319 142-1 PAdES B-B
@@ -51,7 +52,12 @@ var (
 type SignOptions struct {
 	Key     *keys.Key
 	Profile Profile
-	TSA     tsa.Client // required by pades-b-t, optional for adbe
+	TSA     tsa.Client // required by pades-b-t, -lt and -lta, optional for adbe
+
+	// Of pades-b-lt and -lta: where chains end, with the revocation data that the operator has (nil: at self-signed
+	// certificates that come with the key), and who is asked for what is missing there (nil: nobody).
+	Trust      *pki.Trust
+	Revocation RevocationSource
 
 	Field                               string    // existing empty field, or the name of a new one; "" takes the next free
 	Name, Reason, Location, ContactInfo string    // Name "" takes the certificate's common name; the others are left out
@@ -60,57 +66,84 @@ type SignOptions struct {
 	Page                                int           // of a new field: 1 is the first (as is 0), -1 the last
 	Rect                                *stamp.RectMM // of a new field; nil is invisible
 	MaxSize                             int64         // bytes, 0 means the default of pdf.DefaultLimits
+
+	Fill    map[string]string // text fields that the revision of this signature fills in, by name: see Prepare
+	After   []string          // fields that must carry an intact signature first, by another certificate
+	Certify int               // 1 to 3: the document's certification with that DocMDP permission (ISO 32000-2 table 257)
+	Lock    *pdf.FieldLock    // what the signature closes; a field placed before keeps its own lock
+}
+
+// Profiles lists all, from the plainest to the one that lasts longest.
+func Profiles() []Profile {
+	return []Profile{ProfileAdobe, ProfileBB, ProfileBT, ProfileBLT, ProfileBLTA}
 }
 
 // ParseProfile reads the name of a profile.
 func ParseProfile(s string) (Profile, error) {
-	switch p := Profile(s); p {
-	case ProfileAdobe, ProfileBB, ProfileBT, ProfileBLT, ProfileBLTA:
+	if p := Profile(s); slices.Contains(Profiles(), p) {
 		return p, nil
 	}
-	return "", fmt.Errorf("profile %q, want adbe, pades-b-b or pades-b-t: %w", s, ErrUnsupported)
+	return "", fmt.Errorf("profile %q, want one of %v: %w", s, Profiles(), ErrUnsupported)
 }
 
-// SignPDF writes src, unchanged, and one revision with a signature to dst. Nothing is written when it
-// refuses: *pdf.Error for a file that is no PDF, encrypted or too large, ErrKey, ErrUnsupported,
-// pdf.ErrNotPermitted and the other errors of package pdf. Memory does not grow with the file, except in the
-// adbe profile. The caller has the result judged before it counts: see SignAndCheck.
+// SignPDF writes src, unchanged, and a revision with a signature to dst; pades-b-lt adds one with the validation data,
+// pades-b-lta another with a document time stamp. Nothing is written when it refuses: *pdf.Error for a file that is no
+// PDF, encrypted or too large, ErrKey, ErrUnsupported, ErrEvidence, ErrOrder, pdf.ErrNotPermitted and the other errors
+// of package pdf. Memory holds what is added, whatever the size of the file. The caller has the result judged before it
+// counts: see SignChecked.
 func SignPDF(ctx context.Context, src io.ReaderAt, size int64, dst io.Writer, o SignOptions) error {
+	g := &growing{src: src, size: size}
+	if _, err := sign(ctx, g, o); err != nil {
+		return err
+	}
+	return g.writeTo(dst)
+}
+
+// sign adds the revisions to g and gives the length of the file up to the signature's own.
+func sign(ctx context.Context, g *growing, o SignOptions) (signed int64, err error) {
 	if o.At.IsZero() {
 		o.At = time.Now()
 	}
 	if err := o.check(); err != nil {
-		return err
+		return 0, err
 	}
 	if o.Name == "" {
 		o.Name = o.Key.Certificate.Subject.CommonName
 	}
-	limits := pdf.DefaultLimits()
-	if o.MaxSize > 0 {
-		limits.MaxSize = o.MaxSize
-	}
-	f, err := pdf.OpenContext(ctx, src, size, limits)
+	f, err := g.open(ctx, o.MaxSize)
 	if err != nil {
-		return fmt.Errorf("reading the file to sign: %w", err)
+		return 0, fmt.Errorf("reading the file to sign: %w", err)
 	}
-	if o.Profile == ProfileAdobe {
-		return signAdobe(ctx, src, f, dst, o)
+	if err := checkOrder(ctx, g, f, &o); err != nil {
+		return 0, err
 	}
-	return signCMS(ctx, src, f, dst, o, pdf.SubFilterCAdES)
+	switch o.Profile {
+	case ProfileAdobe:
+		err = signAdobe(ctx, g, f, o)
+	default:
+		err = signCMS(ctx, g, f, o, pdf.SubFilterCAdES)
+	}
+	if err != nil {
+		return 0, err
+	}
+	signed = g.Size()
+	switch o.Profile {
+	case ProfileBLT, ProfileBLTA:
+		err = extend(ctx, g, ExtendOptions{To: o.Profile, TSA: o.TSA, Trust: o.Trust, Revocation: o.Revocation, At: o.At, MaxSize: o.MaxSize}, signed)
+	}
+	return signed, err
 }
 
 // check refuses what no file could make possible.
 func (o *SignOptions) check() error {
 	switch o.Profile {
 	case ProfileAdobe, ProfileBB:
-	case ProfileBT:
+	case ProfileBT, ProfileBLT, ProfileBLTA:
 		if o.TSA == nil {
 			return fmt.Errorf("profile %s needs a time-stamp authority: %w", o.Profile, ErrUnsupported)
 		}
-	case ProfileBLT, ProfileBLTA:
-		return fmt.Errorf("profile %s comes with long-term validation; use %s until then: %w", o.Profile, ProfileBT, ErrUnsupported)
 	default:
-		return fmt.Errorf("profile %q, want adbe, pades-b-b or pades-b-t: %w", o.Profile, ErrUnsupported)
+		return fmt.Errorf("profile %q, want one of %v: %w", o.Profile, Profiles(), ErrUnsupported)
 	}
 	if o.Rect != nil && o.Appearance == nil {
 		return fmt.Errorf("a visible signature needs an image or text: %w", ErrUnsupported)
@@ -180,6 +213,7 @@ func (o *SignOptions) request(subFilter pdf.Name, room int) pdf.SignatureRequest
 	r := pdf.SignatureRequest{
 		Field: o.Field, Page: o.Page, SubFilter: subFilter, At: o.At, Room: room,
 		Name: o.Name, Reason: o.Reason, Location: o.Location, ContactInfo: o.ContactInfo,
+		Fill: o.fills(), Certify: o.Certify, Lock: o.Lock,
 	}
 	if o.Rect != nil {
 		r.Rect = o.Rect.On
@@ -192,13 +226,13 @@ func (o *SignOptions) request(subFilter pdf.Name, room int) pdf.SignatureRequest
 
 // signCMS signs with our own writer. The CAdES form has no signing-time attribute, the claimed time stands in /M
 // alone (ETSI EN 319 142-1 §6.3); the Adobe form has both.
-func signCMS(ctx context.Context, src io.ReaderAt, f *pdf.File, dst io.Writer, o SignOptions, form pdf.Name) error {
+func signCMS(ctx context.Context, g *growing, f *pdf.File, o SignOptions, form pdf.Name) error {
 	r := cms.SignRequest{Key: o.Key, Hash: digestFor(o.Key)}
 	if form == pdf.SubFilterAdobe {
 		r.SigningTime = &o.At
 	}
 	unsigned := 0
-	if o.Profile == ProfileBT || (o.Profile == ProfileAdobe && o.TSA != nil) {
+	if o.Profile != ProfileBB && o.TSA != nil {
 		unsigned = timestampRoom
 		r.UnsignedAttributes = func(signature []byte) ([]cms.Attribute, error) { return timestamp(ctx, o.TSA, signature) }
 	}
@@ -207,7 +241,7 @@ func signCMS(ctx context.Context, src io.ReaderAt, f *pdf.File, dst io.Writer, o
 	if err != nil {
 		return fmt.Errorf("estimating the size of the signature: %w", err)
 	}
-	prepared, err := pdf.PrepareSignature(src, f, o.request(form, room))
+	prepared, err := pdf.PrepareSignature(g, f, o.request(form, room))
 	if err != nil {
 		return fmt.Errorf("preparing the signature: %w", err)
 	}
@@ -222,7 +256,11 @@ func signCMS(ctx context.Context, src io.ReaderAt, f *pdf.File, dst io.Writer, o
 		if err != nil {
 			return fmt.Errorf("signing: %w", err)
 		}
-		err = prepared.Embed(der, dst)
+		tail, err := prepared.Tail(der)
+		if err == nil {
+			g.add(tail)
+			return nil
+		}
 		if !errors.Is(err, pdf.ErrRoom) || try == maxSignTries {
 			return err
 		}
@@ -244,34 +282,41 @@ func timestamp(ctx context.Context, client tsa.Client, signature []byte) ([]cms.
 	return []cms.Attribute{cms.TimestampAttribute(token)}, nil
 }
 
-// SignAndCheck signs a file in memory and has the result judged by our validator. It fails with ErrCheck, and
-// gives the report, when the new signature is not intact or does not cover the whole file, when the file's own
-// bytes are not its beginning, or when an earlier signature is worse than before. One that failed
-// before already stays so: the report's verdict is then TOTAL_FAILED, and its Reasons say that this was so before. Whether the signer is trusted
-// stands in the report; with trust that does not know the signer the new signature is INDETERMINATE.
+// SignAndCheck is SignChecked for a file in memory.
 func SignAndCheck(ctx context.Context, file []byte, o SignOptions, v VerifyOptions) ([]byte, *Report, error) {
-	before, err := judgeSigned(ctx, file, v)
-	if err != nil {
-		return nil, nil, fmt.Errorf("judging the earlier signatures: %w", err)
-	}
 	var out bytes.Buffer
 	out.Grow(len(file) + 32<<10)
-	if err := SignPDF(ctx, bytes.NewReader(file), int64(len(file)), &out, o); err != nil {
-		return nil, nil, err
-	}
-	signed := out.Bytes()
-	if !bytes.HasPrefix(signed, file) {
-		return nil, nil, fmt.Errorf("the file's own bytes were changed: %w", ErrCheck)
-	}
-	report, err := VerifyPDF(ctx, bytes.NewReader(signed), int64(len(signed)), v)
+	report, err := SignChecked(ctx, bytes.NewReader(file), int64(len(file)), &out, o, v)
 	if err != nil {
-		return nil, nil, fmt.Errorf("judging the signed file: %w", errors.Join(ErrCheck, err))
-	}
-	if err := compareReports(before, report, int64(len(signed))); err != nil {
 		return nil, report, err
 	}
+	return out.Bytes(), report, nil
+}
+
+// SignChecked signs like SignPDF and has the result judged by our validator before a byte of it is written. It fails
+// with ErrCheck, and gives the report, when the new signature is not intact or does not cover the file as it was
+// signed, or when an earlier signature is worse than before. One that failed before already stays so: the report's
+// verdict is then TOTAL_FAILED, and its Reasons say that this was so before. Whether the signer is trusted stands in the
+// report; with trust that does not know the signer the new signature is INDETERMINATE.
+func SignChecked(ctx context.Context, src io.ReaderAt, size int64, dst io.Writer, o SignOptions, v VerifyOptions) (*Report, error) {
+	before, err := judgeSigned(ctx, src, size, v)
+	if err != nil {
+		return nil, fmt.Errorf("judging the earlier signatures: %w", err)
+	}
+	g := &growing{src: src, size: size}
+	signed, err := sign(ctx, g, o)
+	if err != nil {
+		return nil, err
+	}
+	report, err := VerifyPDF(ctx, g, g.Size(), v)
+	if err != nil {
+		return nil, fmt.Errorf("judging the signed file: %w", errors.Join(ErrCheck, err))
+	}
+	if err := compareReports(before, report, signed); err != nil {
+		return report, err
+	}
 	report.noteEarlier(before)
-	return signed, report, nil
+	return report, g.writeTo(dst)
 }
 
 // noteEarlier says of each signature that failed before the signing that it is not the signing's doing.
@@ -287,12 +332,8 @@ func (r *Report) noteEarlier(before *Report) {
 }
 
 // judgeSigned judges a file that has signatures; one without any gives an empty report, which is cheaper.
-func judgeSigned(ctx context.Context, file []byte, v VerifyOptions) (*Report, error) {
-	limits := pdf.DefaultLimits()
-	if v.MaxSize > 0 {
-		limits.MaxSize = v.MaxSize
-	}
-	f, err := pdf.OpenContext(ctx, bytes.NewReader(file), int64(len(file)), limits)
+func judgeSigned(ctx context.Context, src io.ReaderAt, size int64, v VerifyOptions) (*Report, error) {
+	f, err := (&growing{src: src, size: size}).open(ctx, v.MaxSize)
 	if err != nil {
 		return nil, err
 	}
@@ -300,19 +341,17 @@ func judgeSigned(ctx context.Context, file []byte, v VerifyOptions) (*Report, er
 	if err != nil || len(signatures) == 0 {
 		return &Report{}, err
 	}
-	return VerifyPDF(ctx, bytes.NewReader(file), int64(len(file)), v)
+	return VerifyPDF(ctx, src, size, v)
 }
 
-// compareReports finds the one new signature and sees that no earlier one got worse.
-func compareReports(before, after *Report, size int64) error {
-	if len(after.Signatures) != len(before.Signatures)+1 {
-		return fmt.Errorf("%d signatures found after signing, want %d: %w", len(after.Signatures), len(before.Signatures)+1, ErrCheck)
-	}
+// compareReports finds the one new signature, which covers the file up to signed, and sees that no earlier one got
+// worse. Time stamps of the document may have been added beside it.
+func compareReports(before, after *Report, signed int64) error {
 	old := make(map[string]Signature, len(before.Signatures))
 	for _, s := range before.Signatures {
 		old[s.Field] = s
 	}
-	fresh := 0
+	fresh, kept := 0, 0
 	for _, s := range after.Signatures {
 		was, ok := old[s.Field]
 		switch {
@@ -321,16 +360,18 @@ func compareReports(before, after *Report, size int64) error {
 		case ok && s.Indication != was.Indication && s.Indication == TotalFailed:
 			return fmt.Errorf("the earlier signature %q failed (%s, %v): %w", s.Field, s.SubIndication, s.Reasons, ErrCheck)
 		case ok:
+			kept++
 		case s.Integrity != Intact || s.Indication == TotalFailed:
 			return fmt.Errorf("the new signature %q is %s, %s %s (%v): %w", s.Field, s.Integrity, s.Indication, s.SubIndication, s.Reasons, ErrCheck)
-		case s.Covers != "document" || s.CoversTo != size:
-			return fmt.Errorf("the new signature %q covers %d of %d bytes: %w", s.Field, s.CoversTo, size, ErrCheck)
+		case s.Kind == KindTimestamp:
+		case s.CoversTo != signed || s.LaterChanges != ChangesNone && s.LaterChanges != ChangesPermitted:
+			return fmt.Errorf("the new signature %q covers %d of %d bytes, later changes %s: %w", s.Field, s.CoversTo, signed, s.LaterChanges, ErrCheck)
 		default:
 			fresh++
 		}
 	}
-	if fresh != 1 {
-		return fmt.Errorf("%d new signatures found, want 1: %w", fresh, ErrCheck)
+	if fresh != 1 || kept != len(before.Signatures) {
+		return fmt.Errorf("%d new signatures found, want 1, and %d of %d earlier ones: %w", fresh, kept, len(before.Signatures), ErrCheck)
 	}
 	return nil
 }

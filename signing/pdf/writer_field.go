@@ -37,28 +37,58 @@ type FieldSpec struct {
 	Name string    // "" takes the next free SignatureN
 	Page int       // 1 is the first (as is 0), -1 the last
 	Rect Placement // nil makes an invisible field
+
+	Tip  string     // what the field is for, read aloud and shown on hovering (/TU)
+	Lock *FieldLock // what its signature closes; nil closes nothing
+	Text *TextSpec  // makes a text field instead of a signature field
 }
 
-// AddFields writes src, unchanged, and one more revision with empty signature fields (ô chữ ký đặt sẵn),
+// FieldLock names the form fields that a signature closes (khóa trường; ISO 32000-2 table 236).
+type FieldLock struct {
+	Action string // "All", "Include" or "Exclude"
+	Fields []string
+}
+
+func (l *FieldLock) dict() Dict {
+	d := Dict{"Type": Name("SigFieldLock"), "Action": Name(l.Action)}
+	if len(l.Fields) > 0 {
+		list := make(Array, len(l.Fields))
+		for i, name := range l.Fields {
+			list[i] = Text(name)
+		}
+		d["Fields"] = list
+	}
+	return d
+}
+
+// AddFields writes src, unchanged, and one more revision with empty fields for signatures and text (ô đặt sẵn),
 // so that later signatures change neither pages nor the list of fields. It must be done before the first
 // signature: after one it gives ErrNotPermitted. It returns the names of the new fields.
 func AddFields(src io.ReaderAt, f *File, at time.Time, w io.Writer, specs ...FieldSpec) ([]string, error) {
-	u, err := NewUpdate(f)
+	names, tail, err := FieldsTail(src, f, at, specs...)
 	if err != nil {
 		return nil, err
+	}
+	return names, writeAll(w, src, f.Size(), tail)
+}
+
+// FieldsTail is AddFields giving only the bytes that are to stand behind the file.
+func FieldsTail(src io.ReaderAt, f *File, at time.Time, specs ...FieldSpec) (names []string, added []byte, err error) {
+	u, err := NewUpdate(f)
+	if err != nil {
+		return nil, nil, err
 	}
 	signed, err := u.signatures()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(signed) > 0 {
-		return nil, fmt.Errorf("the document carries %d signatures, and fields must be placed before the first: %w", len(signed), ErrNotPermitted)
+		return nil, nil, fmt.Errorf("the document carries %d signatures, and fields must be placed before the first: %w", len(signed), ErrNotPermitted)
 	}
-	names := make([]string, 0, len(specs))
 	for _, s := range specs {
 		field, err := u.newField(s)
 		if err != nil {
-			return nil, fmt.Errorf("adding signature field %q: %w", s.Name, err)
+			return nil, nil, fmt.Errorf("adding the field %q: %w", s.Name, err)
 		}
 		if field.visible() {
 			// An empty appearance: PDF 2.0 and PDF/A require one of every widget with an area.
@@ -69,9 +99,9 @@ func AddFields(src io.ReaderAt, f *File, at time.Time, w io.Writer, specs ...Fie
 	}
 	t, err := u.encode(src, at)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return names, writeAll(w, src, f.Size(), t.data)
+	return names, t.data, nil
 }
 
 // writeAll copies the file and then the parts behind it.
@@ -133,6 +163,17 @@ func (u *Update) newField(spec FieldSpec) (*signatureField, error) {
 	s.field = Dict{
 		"Type": Name("Annot"), "Subtype": Name("Widget"), "FT": Name("Sig"), "T": Text(name),
 		"F": int64(annotPrint | annotLocked), "Rect": rect, "P": pageRef,
+	}
+	if spec.Tip != "" {
+		s.field["TU"] = Text(spec.Tip)
+	}
+	if spec.Lock != nil {
+		s.field["Lock"] = u.Add(spec.Lock.dict())
+	}
+	if spec.Text != nil {
+		if err := u.makeText(s.field, spec.Text); err != nil {
+			return nil, err
+		}
 	}
 	s.widget = s.field
 	s.ref = u.Add(s.field)
@@ -258,9 +299,14 @@ func (u *Update) freeName(name string) (string, error) {
 		}
 		return name, nil
 	}
+	return nextName("Signature", taken), nil
+}
+
+// nextName is the prefix with the first number that is free.
+func nextName(prefix string, taken []string) string {
 	for n := 1; ; n++ {
-		if name = fmt.Sprintf("Signature%d", n); !slices.Contains(taken, name) {
-			return name, nil
+		if name := fmt.Sprintf("%s%d", prefix, n); !slices.Contains(taken, name) {
+			return name
 		}
 	}
 }

@@ -16,6 +16,9 @@ import (
 const (
 	SubFilterCAdES Name = "ETSI.CAdES.detached"
 	SubFilterAdobe Name = "adbe.pkcs7.detached"
+	// SubFilterTimestamp makes a document time stamp (ISO 32000-2 §12.8.5, ETSI EN 319 142-1 §5.4.3): the value is an
+	// RFC 3161 token over the bytes of the ByteRange instead of a CMS signature.
+	SubFilterTimestamp Name = "ETSI.RFC3161"
 )
 
 // maxContents bounds the room for a signature, in bytes.
@@ -45,6 +48,10 @@ type SignatureRequest struct {
 	Name, Reason, Location, ContactInfo string    // left out when empty
 	At                                  time.Time // the claimed time, /M
 	Room                                int       // bytes to reserve for the CMS
+
+	Fill    []TextFill // text fields that this very revision fills in
+	Certify int        // 1 to 3 certifies the document with that DocMDP permission (ISO 32000-2 table 257); 0 does not
+	Lock    *FieldLock // of a field that has none: what the signature closes
 }
 
 // Prepared is a file with a signature's place laid out, waiting for the signature itself (digest out, CMS
@@ -78,18 +85,25 @@ func PrepareSignature(src io.ReaderAt, f *File, r SignatureRequest) (*Prepared, 
 	if err != nil {
 		return nil, err
 	}
-	dict := Dict{"Type": Name("Sig"), "Filter": Name("Adobe.PPKLite"), "SubFilter": r.SubFilter, "M": Date(r.At),
-		"Prop_Build": Dict{"App": Dict{"Name": Name("vanthu")}}}
-	for key, text := range map[Name]string{"Name": r.Name, "Reason": r.Reason, "Location": r.Location, "ContactInfo": r.ContactInfo} {
-		if text != "" {
-			dict[key] = Text(text)
+	for _, text := range r.Fill {
+		if err := u.fill(text, signed); err != nil {
+			return nil, fmt.Errorf("filling in the field %q: %w", text.Field, err)
 		}
 	}
+	if r.Lock != nil && field.field["Lock"] == nil {
+		field.field["Lock"] = u.Add(r.Lock.dict())
+	}
+	dict := r.dictionary()
 	if err := u.lockFields(dict, field.field); err != nil {
 		return nil, err
 	}
 	p := &Prepared{src: src, update: u, at: r.At, field: field.name, prefix: make(map[crypto.Hash]hash.Cloner)}
 	p.value = u.Add(nil) // filled by Grow
+	if r.Certify != 0 {
+		if err := u.certify(dict, p.value, r.Certify, signed); err != nil {
+			return nil, err
+		}
+	}
 	field.field["V"] = p.value
 	if r.Appearance != nil && !field.visible() {
 		return nil, fmt.Errorf("field %q has no area to show the signature in: %w", field.name, ErrNoArea)
@@ -106,6 +120,56 @@ func PrepareSignature(src io.ReaderAt, f *File, r SignatureRequest) (*Prepared, 
 	return p, p.Grow(r.Room)
 }
 
+// dictionary is the signature dictionary without what depends on the file. A document time stamp claims nothing of its
+// own: its time stands in the token.
+func (r *SignatureRequest) dictionary() Dict {
+	dict := Dict{"Type": Name("Sig"), "Filter": Name("Adobe.PPKLite"), "SubFilter": r.SubFilter}
+	if r.SubFilter == SubFilterTimestamp {
+		dict["Type"] = Name("DocTimeStamp")
+		return dict
+	}
+	dict["M"], dict["Prop_Build"] = Date(r.At), Dict{"App": Dict{"Name": Name("vanthu")}}
+	for key, text := range map[Name]string{"Name": r.Name, "Reason": r.Reason, "Location": r.Location, "ContactInfo": r.ContactInfo} {
+		if text != "" {
+			dict[key] = Text(text)
+		}
+	}
+	return dict
+}
+
+// certify makes the signature the document's certification (ISO 32000-2 §12.8.2.2): the first signature of all, named
+// by the catalog's /Perms.
+func (u *Update) certify(dict Dict, value Ref, permission int, signed []Field) error {
+	if permission < levelClosed || permission > levelAnnots {
+		return fmt.Errorf("certification with permission %d, want 1 to 3: %w", permission, ErrUnsupported)
+	}
+	if len(signed) > 0 {
+		return fmt.Errorf("only the first signature certifies, and there are %d already: %w", len(signed), ErrNotPermitted)
+	}
+	_, catalogRef, err := u.view.Catalog()
+	if err != nil {
+		return err
+	}
+	catalog, ok, err := u.dict(catalogRef)
+	if err != nil || !ok {
+		return errors.Join(fmt.Errorf("the catalog is no dictionary: %w", ErrUnsupported), err)
+	}
+	perms, _, err := u.dict(catalog["Perms"])
+	if err != nil {
+		return err
+	}
+	if perms == nil {
+		perms = Dict{}
+	}
+	perms["DocMDP"] = value
+	catalog["Perms"] = perms
+	u.Set(catalogRef, catalog)
+	references, _ := dict["Reference"].(Array)
+	dict["Reference"] = append(references, Dict{"Type": Name("SigRef"), "TransformMethod": Name("DocMDP"), "TransformParams": Dict{
+		"Type": Name("TransformParams"), "V": Name("1.2"), "P": int64(permission)}})
+	return nil
+}
+
 // fieldFor finds the empty field to fill or makes a new one, and checks that it may be signed.
 func (u *Update) fieldFor(r SignatureRequest, signed []Field) (*signatureField, error) {
 	for _, s := range signed {
@@ -120,12 +184,22 @@ func (u *Update) fieldFor(r SignatureRequest, signed []Field) (*signatureField, 
 			}
 		}
 	}
+	if r.Field == "" && r.SubFilter == SubFilterTimestamp {
+		taken, err := u.rootNames()
+		if err != nil {
+			return nil, err
+		}
+		r.Field = nextName("Timestamp", taken)
+	}
 	name, err := u.freeName(r.Field)
 	if err != nil {
 		return nil, err
 	}
-	if err := u.permit(name, signed); err != nil {
-		return nil, err
+	// A document time stamp changes nothing that a signature could forbid (ISO 32000-2 §12.8.2.2.2).
+	if r.SubFilter != SubFilterTimestamp {
+		if err := u.permit(name, signed); err != nil {
+			return nil, err
+		}
 	}
 	return u.newField(FieldSpec{Name: name, Page: r.Page, Rect: r.Rect})
 }
@@ -312,16 +386,24 @@ func (p *Prepared) Digest(h crypto.Hash) ([]byte, error) {
 	return d.Sum(nil), nil
 }
 
+// Tail gives the bytes of the revision with the signature, a CMS SignedData in DER: what is to stand behind the file.
+// They are the writer's own until Grow is called.
+func (p *Prepared) Tail(cms []byte) ([]byte, error) {
+	if len(cms) > p.room {
+		return nil, fmt.Errorf("%d bytes in a room of %d: %w", len(cms), p.room, ErrRoom)
+	}
+	value := p.data[p.contents+1 : p.contents+1+2*p.room]
+	for i := hex.Encode(value, cms); i < len(value); i++ {
+		value[i] = '0'
+	}
+	return p.data, nil
+}
+
 // Embed writes the file, unchanged, and the revision with the signature, a CMS SignedData in DER.
 func (p *Prepared) Embed(cms []byte, w io.Writer) error {
-	if len(cms) > p.room {
-		return fmt.Errorf("%d bytes in a room of %d: %w", len(cms), p.room, ErrRoom)
+	tail, err := p.Tail(cms)
+	if err != nil {
+		return err
 	}
-	value := make([]byte, 0, 2*p.room+2)
-	value = hex.AppendEncode(append(value, '<'), cms)
-	for len(value) < 2*p.room+1 {
-		value = append(value, '0')
-	}
-	value = append(value, '>')
-	return writeAll(w, p.src, p.update.file.Size(), p.data[:p.contents], value, p.data[p.contents+len(value):])
+	return writeAll(w, p.src, p.update.file.Size(), tail)
 }

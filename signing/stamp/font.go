@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"codeberg.org/go-fonts/liberation/liberationserifitalic"
 	"codeberg.org/go-fonts/liberation/liberationserifregular"
 )
 
@@ -19,13 +20,23 @@ type face struct {
 	descent    int // font units, negative
 	bbox       [4]int
 	cmap       []byte // the format 4 subtable
+	italic     bool
 }
 
 var errFont = errors.New("embedded font is damaged")
 
-// loadFace parses Liberation Serif Regular, whose widths are those of Times New Roman, the face that
-// NĐ 30/2020 Phụ lục I prescribes.
-func loadFace() (*face, error) { return parseFace(liberationserifregular.TTF) }
+// loadFace parses Liberation Serif, whose widths are those of Times New Roman, the face that NĐ 30/2020 Phụ lục I
+// prescribes: upright, or slanted as place and date are set.
+func loadFace(italic bool) (*face, error) {
+	if !italic {
+		return parseFace(liberationserifregular.TTF)
+	}
+	f, err := parseFace(liberationserifitalic.TTF)
+	if err == nil {
+		f.italic = true
+	}
+	return f, err
+}
 
 // parseFace reads the table directory and the few header fields in use (OpenType 1.9 "otff").
 func parseFace(ttf []byte) (*face, error) {

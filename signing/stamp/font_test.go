@@ -20,7 +20,7 @@ import (
 // TestSubsetKeepsOutlines compares every glyph of a subset with the whole font, as another TrueType reader
 // sees them. Most Vietnamese letters are composites.
 func TestSubsetKeepsOutlines(t *testing.T) {
-	f, err := loadFace()
+	f, err := loadFace(false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func withTables(f *face, over map[string][]byte) []byte {
 }
 
 func TestFontTag(t *testing.T) {
-	f, err := loadFace()
+	f, err := loadFace(false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,7 +93,7 @@ func CopyText(form CopyForm, agency string, at time.Time, pageWidth float64) (*A
 // corner sets text in Times 10 points, black, into the top right corner: as wide as cell 14, wider to
 // the left when it would take more than three lines.
 func corner(parts []string, pageWidth float64) (*Appearance, RectMM, error) {
-	f, err := loadFace()
+	f, err := loadFace(false)
 	if err != nil {
 		return nil, RectMM{}, err
 	}

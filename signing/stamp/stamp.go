@@ -53,7 +53,10 @@ var ErrDoesNotFit = errors.New("text does not fit its box")
 
 // Appearance is what a visible signature shows. Image is a PNG (transparent margins are cut off and
 // alpha is kept as it is) or a JPEG, or nil. Lines are paragraphs, wrapped at spaces; they are
-// normalised to NFC. FontSize is in points; 0 chooses the largest size from 3 to 12 that fits.
+// normalised to NFC. FontSize is in points; 0 chooses the largest size from 3 to 12 that fits. Within, when set, is the
+// part of the field that is drawn in, in mm from the field's top left corner as a reader sees it: fields placed before
+// the first signature keep their size, whatever a signer's image has. Field marks the text as a form field's value
+// (ISO 32000-2 §12.7.4.3).
 type Appearance struct {
 	Image    []byte
 	Lines    []string
@@ -61,6 +64,9 @@ type Appearance struct {
 	Color    Color
 	Layout   Layout
 	Align    Align
+	Italic   bool
+	Within   *RectMM
+	Field    bool
 }
 
 // MissingGlyphError names a character for which the embedded font has no glyph.
@@ -77,7 +83,7 @@ func (e *MissingGlyphError) Error() string {
 // MustCover returns a *MissingGlyphError for the first character of the lines that the embedded font
 // cannot draw, and nil when it draws them all.
 func MustCover(lines ...string) error {
-	face, err := loadFace()
+	face, err := loadFace(false)
 	if err != nil {
 		return err
 	}
@@ -96,7 +102,14 @@ func (a *Appearance) Form(w, h float64, rotate int, add func(pdf.Object) pdf.Ref
 		return pdf.Ref{}, fmt.Errorf("appearance box of %.2f × %.2f points has no area", w, h)
 	}
 	d := drawing{w: w, h: h, add: add, xobjects: pdf.Dict{}, fonts: pdf.Dict{}}
-	imageBox, textBox := a.split(box{0, 0, w, h})
+	whole := box{0, 0, w, h}
+	if a.Within != nil {
+		var err error
+		if whole, err = a.Within.inside(w, h); err != nil {
+			return pdf.Ref{}, err
+		}
+	}
+	imageBox, textBox := a.split(whole)
 	if len(a.Image) > 0 {
 		if err := d.image(a.Image, imageBox); err != nil {
 			return pdf.Ref{}, fmt.Errorf("drawing the signature image: %w", err)
@@ -110,8 +123,43 @@ func (a *Appearance) Form(w, h float64, rotate int, add func(pdf.Object) pdf.Ref
 	return d.finish(rotate), nil
 }
 
+// FormFont gives a font for form fields: a subset with the characters given, which readers need when they fill a field
+// in by themselves. The caller stores it among the form's resources.
+func FormFont(characters string, italic bool) func(add func(pdf.Object) pdf.Ref) (pdf.Ref, error) {
+	return func(add func(pdf.Object) pdf.Ref) (pdf.Ref, error) {
+		f, err := loadFace(italic)
+		if err != nil {
+			return pdf.Ref{}, err
+		}
+		lines, err := cleanLines(f, []string{characters})
+		if err != nil {
+			return pdf.Ref{}, err
+		}
+		s := newSubset(f)
+		for _, line := range lines {
+			for _, r := range line {
+				s.use(r)
+			}
+		}
+		return s.embed(add)
+	}
+}
+
 // box is a rectangle in points, its origin at the lower left.
 type box struct{ x, y, w, h float64 }
+
+// inside is the rectangle as a box in a field of w × h points, cut to the field.
+func (r RectMM) inside(w, h float64) (box, error) {
+	if err := r.check(); err != nil {
+		return box{}, err
+	}
+	left, right := max(0, r.X*PointsPerMM), min(w, (r.X+r.W)*PointsPerMM)
+	top, bottom := max(0, r.Y*PointsPerMM), min(h, (r.Y+r.H)*PointsPerMM)
+	if right <= left || bottom <= top {
+		return box{}, fmt.Errorf("%g,%g,%g,%g mm in a field of %.0f × %.0f mm: %w", r.X, r.Y, r.W, r.H, w/PointsPerMM, h/PointsPerMM, ErrOffPage)
+	}
+	return box{left, h - bottom, right - left, bottom - top}, nil
+}
 
 // split divides the box between image and text.
 func (a *Appearance) split(b box) (image, text box) {

@@ -17,6 +17,7 @@ const (
 	textPadding  = 1.0  // points around the text
 	sizeStep     = 0.25 // points between automatic sizes
 	unbrokenSize = 8.0  // points; down to here lines are made smaller rather than broken
+	italicAngle  = -16  // degrees, of Liberation Serif Italic
 )
 
 // cleanLines normalises to NFC, turns tabs and newlines into spaces and line breaks, and refuses what
@@ -45,7 +46,7 @@ func cleanLines(f *face, lines []string) ([]string, error) {
 
 // text sets the lines into the box.
 func (d *drawing) text(a *Appearance, b box) error {
-	f, err := loadFace()
+	f, err := loadFace(a.Italic)
 	if err != nil {
 		return err
 	}
@@ -124,6 +125,10 @@ func wrap(f *face, paragraphs []string, width float64) (lines []string, ok bool)
 // show writes the text operators. The text is marked as Vietnamese for readers aloud and extraction.
 func (d *drawing) show(a *Appearance, s *subset, lines []string, size float64, b box) {
 	f := s.face
+	if a.Field {
+		d.content = append(d.content, "/Tx BMC\n"...)
+		defer func() { d.content = append(d.content, "EMC\n"...) }()
+	}
 	block := float64(len(lines)) * size * lineHeight
 	baseline := b.y + b.h - (b.h-block)/2 - size*lineHeight/2 -
 		size*float64(f.ascent+f.descent)/float64(2*f.unitsPerEm)
@@ -156,14 +161,17 @@ func (s *subset) embed(add func(pdf.Object) pdf.Ref) (pdf.Ref, error) {
 	if err != nil {
 		return pdf.Ref{}, err
 	}
-	name := pdf.Name(s.tag() + "+LiberationSerif")
+	name, flags, angle := pdf.Name(s.tag()+"+LiberationSerif"), int64(6), int64(0) // serif, symbolic: glyphs are chosen by number
+	if f.italic {
+		name, flags, angle = name+"-Italic", flags|1<<6, italicAngle
+	}
 	fontFile := add(flate(pdf.Dict{"Length1": int64(len(file))}, file))
 	descriptor := add(pdf.Dict{
 		"Type": pdf.Name("FontDescriptor"), "FontName": name,
-		"Flags": int64(6), // serif, symbolic: glyphs are chosen by number
+		"Flags": flags,
 		"FontBBox": pdf.Array{f.em(f.bbox[0]), f.em(f.bbox[1]), f.em(f.bbox[2]),
 			f.em(f.bbox[3])},
-		"ItalicAngle": int64(0), "Ascent": f.em(f.ascent), "Descent": f.em(f.descent),
+		"ItalicAngle": angle, "Ascent": f.em(f.ascent), "Descent": f.em(f.descent),
 		"CapHeight": int64(662), "StemV": int64(84), "FontFile2": fontFile,
 	})
 	widths := make(pdf.Array, len(s.order))

@@ -1,0 +1,75 @@
+package signing
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"vanthu/signing/pdf"
+)
+
+// growing is a file with revisions added behind it, which alone are held in memory.
+type growing struct {
+	src  io.ReaderAt
+	size int64
+	tail []byte
+}
+
+// Size is the length of the file with all that was added.
+func (g *growing) Size() int64 { return g.size + int64(len(g.tail)) }
+
+// add takes the bytes of one more revision.
+func (g *growing) add(tail []byte) {
+	if g.tail == nil {
+		g.tail = tail
+		return
+	}
+	g.tail = append(g.tail, tail...)
+}
+
+// ReadAt implements io.ReaderAt over the file and what was added.
+func (g *growing) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, fmt.Errorf("reading at %d: %w", off, io.ErrUnexpectedEOF)
+	}
+	if off < g.size {
+		n, err = g.src.ReadAt(p[:min(int64(len(p)), g.size-off)], off)
+		if n == len(p) {
+			return n, nil
+		}
+		if off+int64(n) < g.size {
+			return n, err
+		}
+	}
+	if from := off + int64(n) - g.size; from < int64(len(g.tail)) {
+		n += copy(p[n:], g.tail[from:])
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// open reads the file as it stands. maxSize is in bytes, 0 means the default of pdf.DefaultLimits.
+func (g *growing) open(ctx context.Context, maxSize int64) (*pdf.File, error) {
+	limits := pdf.DefaultLimits()
+	if maxSize > 0 {
+		limits.MaxSize = maxSize
+	}
+	return pdf.OpenContext(ctx, g, g.Size(), limits)
+}
+
+// writeTo writes the file, unchanged, and what was added.
+func (g *growing) writeTo(w io.Writer) error {
+	n, err := io.Copy(w, io.NewSectionReader(g.src, 0, g.size))
+	if err != nil {
+		return fmt.Errorf("copying the file: %w", err)
+	}
+	if n != g.size {
+		return fmt.Errorf("copying the file: %d of %d bytes: %w", n, g.size, io.ErrUnexpectedEOF)
+	}
+	if _, err := w.Write(g.tail); err != nil {
+		return fmt.Errorf("writing what was added: %w", err)
+	}
+	return nil
+}
