@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"vanthu/storage/blob"
@@ -94,6 +95,11 @@ func (h *history) outgoing(kind string, body facts) {
 		h.pins["state"] = string(StateCancelled)
 	case "document.sent":
 		h.pins["state"], h.sent = string(StateSent), body["count"]
+	case "document.updated":
+		h.changed(body)
+		more, _ := strconv.Atoi(body["added"]) // as we wrote it; anything else fails the comparison
+		sent, _ := strconv.Atoi(h.sent)
+		h.sent = strconv.Itoa(sent + more)
 	case "document.archived":
 		h.pin(body, "package")
 	}
@@ -119,12 +125,23 @@ func (h *history) incoming(kind string, body facts) {
 	case "incoming." + string(ActAssign):
 		h.pin(body, "to")
 	}
-	for _, t := range statusTransitions() { // every act leads to one status, wherever it starts
-		if kind == "incoming."+string(t.act) {
-			h.pins["status"] = string(t.to)
-		}
+	act := Act(strings.TrimPrefix(kind, "incoming."))
+	if to, ok := next(statusTransitions(), Status(h.pins["status"]), act); ok {
+		h.pins["status"] = string(to)
+	}
+	if act == ActAgreeUpdate {
+		h.changed(body)
 	}
 	h.pins["note"] = body["note"]
+}
+
+// changed takes what an update changes.
+func (h *history) changed(body facts) {
+	for _, name := range []string{"subject", "priority", "due"} {
+		if v, ok := body[name]; ok {
+			h.pins[name] = v
+		}
+	}
 }
 
 // compare reports the fields in which a row is not what the evidence says.

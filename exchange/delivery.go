@@ -26,6 +26,7 @@ const (
 	TransportProcessing = "processing" // tried, will be tried again
 	TransportDone       = "done"       // the recipient has it and has signed for it
 	TransportFail       = "fail"       // given up: somebody has to act
+	TransportWithdrawn  = "withdrawn"  // recalled before it left: it never will
 )
 
 // Delivery is one document on its way to one recipient.
@@ -51,6 +52,7 @@ const (
 	jobReceipts jobs.Kind = "exchange.receipts" // lane by sender
 	jobNotify   jobs.Kind = "exchange.notify"   // lane by recipient
 	jobArchive  jobs.Kind = "exchange.archive"  // lane by document
+	jobNotices  jobs.Kind = "exchange.notices"  // lane by recipient
 )
 
 // lane is the argument of lane jobs.
@@ -86,29 +88,11 @@ func (s *Service) Send(ctx context.Context, by registry.Actor, id DocumentID, to
 	if err != nil {
 		return nil, nil, err
 	}
-	list := make([]Delivery, len(recipients))
+	var list []Delivery
 	var d *Document
 	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		if d, err = s.ownDocument(ctx, tx, by, id); err != nil {
-			return err
-		}
-		if slices.Contains(recipients, d.Agency) {
-			return fail(KindInvalid, "Không thể gửi văn bản cho chính cơ quan ban hành.", "A document cannot be sent to its own agency.")
-		}
-		if err := d.advance(ActSend); err != nil {
-			return err
-		}
-		if d.Number == 0 {
-			if err := s.number(ctx, tx, by, d, now); err != nil {
-				return err
-			}
-		}
-		was := d.version
-		d.Sent, d.Updated, d.Recipients = now, now, recipients
-		if err := updateDocument(ctx, tx, d, was); err != nil {
-			return err
-		}
-		return s.dispatch(ctx, tx, by, d, list)
+		d, list, err = s.sendIn(ctx, tx, by, id, recipients, now)
+		return err
 	})
 	if err != nil {
 		return nil, nil, storageError("sending document", err)
@@ -116,26 +100,40 @@ func (s *Service) Send(ctx context.Context, by registry.Actor, id DocumentID, to
 	return d, list, nil
 }
 
-// dispatch writes deliveries, jobs and evidence. Recipients are in code order,
-// so that two senders take the lanes' counters in the same order.
+// sendIn is Send inside a transaction.
+func (s *Service) sendIn(ctx context.Context, tx *sqldb.Tx, by registry.Actor, id DocumentID, recipients []registry.AgencyID, now time.Time) (*Document, []Delivery, error) {
+	d, err := s.ownDocument(ctx, tx, by, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if slices.Contains(recipients, d.Agency) {
+		return nil, nil, fail(KindInvalid, "Không thể gửi văn bản cho chính cơ quan ban hành.", "A document cannot be sent to its own agency.")
+	}
+	if err := d.advance(ActSend); err != nil {
+		return nil, nil, err
+	}
+	if d.Number == 0 {
+		if err := s.number(ctx, tx, by, d, now); err != nil {
+			return nil, nil, err
+		}
+	}
+	was := d.version
+	d.Sent, d.Updated, d.Recipients = now, now, recipients
+	if err := updateDocument(ctx, tx, d, was); err != nil {
+		return nil, nil, err
+	}
+	list := make([]Delivery, len(recipients))
+	return d, list, s.dispatch(ctx, tx, by, d, list)
+}
+
+// dispatch writes deliveries, jobs and evidence.
 func (s *Service) dispatch(ctx context.Context, tx *sqldb.Tx, by registry.Actor, d *Document, list []Delivery) error {
 	names := make([]string, len(list))
 	for i, r := range d.Recipients {
-		seq, err := nextNumber(ctx, tx, r, seriesLane, 0)
-		if err != nil {
-			return err
-		}
-		list[i] = Delivery{ID: DeliveryID(newID()), Document: d.ID, Recipient: r, Seq: int64(seq), Channel: registry.ChannelLocal,
-			Transport: TransportInitial, Created: d.Sent, Updated: d.Sent}
 		names[i] = string(r)
 	}
-	if err := insertDeliveries(ctx, tx, d.Agency, list); err != nil {
+	if err := s.enqueue(ctx, tx, d, d.Recipients, list, d.Sent); err != nil {
 		return err
-	}
-	for _, r := range d.Recipients {
-		if err := s.jobs.Add(ctx, tx, jobDeliver, lane{r}, jobs.AddOptions{Lane: string(r)}); err != nil {
-			return err
-		}
 	}
 	f := s.facts(by)
 	f["code"], f["recipients"], f["count"], f["digest"] = d.Code(), strings.Join(names, ","), strconv.Itoa(len(names)), string(d.PDF.Digest)
@@ -225,7 +223,7 @@ func (s *Service) Retry(ctx context.Context, by registry.Actor, id DocumentID) (
 func (s *Service) Resume(ctx context.Context) error {
 	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		for kind, find := range map[jobs.Kind]func(context.Context, *sqldb.Tx) ([]registry.AgencyID, error){
-			jobDeliver: selectWaitingLanes, jobReceipts: selectReceiptLanes, jobNotify: selectNotifyLanes,
+			jobDeliver: selectWaitingLanes, jobReceipts: selectReceiptLanes, jobNotify: selectNotifyLanes, jobNotices: selectNoticeLanes,
 		} {
 			if kind == jobNotify && s.cfg.Mail == nil {
 				continue
@@ -376,7 +374,14 @@ func (s *Service) arrive(ctx context.Context, list []*arrival) error {
 	}
 	now := s.clock()
 	return s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		withdrawn, err := selectWithdrawn(ctx, tx, list[0].env.To, list)
+		if err != nil {
+			return err
+		}
 		for _, a := range list {
+			if withdrawn[a.env.Document] {
+				continue // recalled since the lane was read
+			}
 			r, err := s.insertArrival(ctx, tx, a, now)
 			if err != nil {
 				return err

@@ -109,6 +109,7 @@ func New(cfg Config) (*Service, error) {
 	s.jobs.Handle(jobReceipts, s.runReceipts)
 	s.jobs.Handle(jobNotify, s.runNotify)
 	s.jobs.Handle(jobArchive, s.runArchive)
+	s.jobs.Handle(jobNotices, s.runNotices)
 	return s, nil
 }
 

@@ -64,6 +64,8 @@ const (
 	ActRecall        Act = "recall" // by the sender
 	ActAgreeRecall   Act = "agree-recall"
 	ActDeclineRecall Act = "decline-recall"
+	ActAgreeUpdate   Act = "agree-update"
+	ActDeclineUpdate Act = "decline-update"
 
 	ActSetCalendar Act = "set-calendar" // days off and days worked instead
 )
@@ -78,7 +80,8 @@ func RolesFor(a Act) []registry.Role {
 		return []registry.Role{officer, leader}
 	case ActApprove, ActAssign:
 		return []registry.Role{leader}
-	case ActNumber, ActSeal, ActSend, ActCancelNumber, ActRegister, ActRefuse, ActRecall, ActAgreeRecall, ActDeclineRecall:
+	case ActNumber, ActSeal, ActSend, ActCancelNumber, ActRegister, ActRefuse, ActRecall, ActAgreeRecall, ActDeclineRecall,
+		ActAgreeUpdate, ActDeclineUpdate:
 		return []registry.Role{clerk}
 	case ActRetry:
 		return []registry.Role{clerk, registry.RoleAdministrator}

@@ -183,6 +183,32 @@ func (e Event) template() (vi, en string) {
 		return "Bắt đầu xử lý[: {note}]", "Work began[: {note}]"
 	case "incoming.finish":
 		return "Hoàn thành[: {note}]", "Finished[: {note}]"
+	case "document.updated":
+		return "Cập nhật văn bản đã phát hành: {note}[; thêm nơi nhận: {recipients}]", "Updated after it was sent: {note}[; recipients added: {recipients}]"
+	case "request.recall":
+		return "Yêu cầu thu hồi từ {count} nơi nhận: {note}", "Asked {count} recipients to give it back: {note}"
+	case "request.update":
+		return "Báo cập nhật cho {count} nơi nhận: {note}", "Told {count} recipients of the update: {note}"
+	case "request.replace":
+		return "Gửi văn bản thay thế, thu hồi từ {count} nơi nhận: {note}", "Sent a replacement, asked {count} recipients to give this back: {note}"
+	case "request.closed":
+		return "Mọi nơi nhận đã trả lời: {settled} đồng ý, {kept} giữ lại", "All recipients have answered: {settled} agreed, {kept} keep theirs"
+	case "notice.early":
+		return "Yêu cầu của {from} đến trước văn bản: {note}", "A request of {from} came before its document: {note}"
+	case "notice.received":
+		return "{from} yêu cầu cập nhật văn bản", "{from} asks to update the document"
+	case "view.incoming", "view.document":
+		return "Mở xem văn bản", "Opened the file"
+	case "incoming.recall":
+		return "{from} yêu cầu lấy lại văn bản[: {note}]", "{from} asks for the document back[: {note}]"
+	case "incoming.agree-recall":
+		return "Đồng ý trả lại văn bản[: {note}]", "Gave the document back[: {note}]"
+	case "incoming.decline-recall":
+		return "Từ chối trả lại văn bản: {note}", "Declined to give the document back: {note}"
+	case "incoming.agree-update":
+		return "Nhận cập nhật của {from}[: {note}]", "Took over the update of {from}[: {note}]"
+	case "incoming.decline-update":
+		return "Từ chối cập nhật của {from}: {note}", "Declined the update of {from}: {note}"
 	case "incoming.refuse":
 		return "Từ chối tiếp nhận: {note}", "Refused: {note}"
 	}

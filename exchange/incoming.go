@@ -99,6 +99,16 @@ func statusTransitions() []transition[Status] {
 		{StatusRecallDenied, ActAssign, StatusAssigned},
 		{StatusRecallDenied, ActProcess, StatusProcessing},
 		{StatusRecallDenied, ActFinish, StatusFinished},
+		{StatusArrived, ActAgreeUpdate, StatusArrived}, // an update changes data, not where the document stands
+		{StatusRegistered, ActAgreeUpdate, StatusRegistered},
+		{StatusAssigned, ActAgreeUpdate, StatusAssigned},
+		{StatusProcessing, ActAgreeUpdate, StatusProcessing},
+		{StatusRecallDenied, ActAgreeUpdate, StatusRecallDenied},
+		{StatusArrived, ActDeclineUpdate, StatusArrived},
+		{StatusRegistered, ActDeclineUpdate, StatusRegistered},
+		{StatusAssigned, ActDeclineUpdate, StatusAssigned},
+		{StatusProcessing, ActDeclineUpdate, StatusProcessing},
+		{StatusRecallDenied, ActDeclineUpdate, StatusRecallDenied},
 	}
 }
 
@@ -130,17 +140,18 @@ type Incoming struct {
 
 	version  int64
 	envelope Envelope
+	answer   *answerFacts // to a request of the sender, in the next receipt
 }
 
 // Acts gives what the actor may do with the document now. Recall comes from the
-// sender and is not among them.
+// sender and is not among them, nor are the answers to an update: see Notices.
 func (in *Incoming) Acts(by registry.Actor) []Act {
 	var out []Act
 	if !by.System && by.Agency != in.Agency {
 		return nil
 	}
 	for _, t := range statusTransitions() {
-		if t.from == in.Status && t.act != ActRecall && may(by, t.act) && in.handler(by, t.act) && in.fits(t.act) {
+		if t.from == in.Status && t.act != ActRecall && t.act != ActAgreeUpdate && t.act != ActDeclineUpdate && may(by, t.act) && in.handler(by, t.act) && in.fits(t.act) {
 			out = append(out, t.act)
 		}
 	}
@@ -235,50 +246,63 @@ func (s *Service) act(ctx context.Context, by registry.Actor, id IncomingID, a A
 		return nil, err
 	}
 	now := s.clock()
-	receipt := newID()
 	var in *Incoming
 	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if in, err = s.ownIncoming(ctx, tx, by, id); err != nil {
 			return err
 		}
-		to, ok := next(statusTransitions(), in.Status, a)
-		if !ok || !in.fits(a) {
-			return failf(KindConflict, "Văn bản đang ở trạng thái “%[1]s”, không làm được việc này.",
-				"The document is “%[2]s”; this cannot be done now.", in.Status.In("vi"), in.Status.In("en")).
-				Advise("Tải lại trang để xem trạng thái mới nhất.", "Reload to see where it stands.")
+		if _, ok := next(statusTransitions(), in.Status, a); !ok || !in.fits(a) {
+			return in.cannot()
 		}
 		if !in.handler(by, a) {
 			return fail(KindForbidden, "Văn bản đã được giao cho người khác.", "The document is assigned to somebody else.")
 		}
 		f := s.facts(by)
 		f["code"], f["from"] = in.Code, string(in.From)
-		if note != "" {
-			f["note"] = note
-		}
-		was := in.version
-		in.Status, in.Note, in.Updated = to, note, now
-		in.version++
-		if more != nil {
-			if err := more(ctx, tx, in, f); err != nil {
-				return err
-			}
-		}
-		if err := updateIncoming(ctx, tx, in, was); err != nil {
-			return err
-		}
-		if err := s.evidence(ctx, tx, "incoming."+string(a), string(in.ID), now, by, f); err != nil {
-			return err
-		}
-		r := in.receipt(receipt, now)
-		if err := insertReceipt(ctx, tx, r, in.ID, in.version, time.Time{}); err != nil {
-			return err
-		}
-		return s.jobs.Add(ctx, tx, jobReceipts, lane{in.From}, jobs.AddOptions{Lane: string(in.From)})
+		return s.step(ctx, tx, by, in, a, note, f, now, more)
 	})
 	if err != nil {
 		return nil, storageError(fmt.Sprintf("act %s on incoming document", a), err)
 	}
 	return in, nil
+}
+
+// step is act inside a transaction, for people and for the hub's own rules.
+func (s *Service) step(ctx context.Context, tx *sqldb.Tx, by registry.Actor, in *Incoming, a Act, note string, f facts, now time.Time,
+	more func(ctx context.Context, tx *sqldb.Tx, in *Incoming, f facts) error) error {
+	to, ok := next(statusTransitions(), in.Status, a)
+	if !ok || !in.fits(a) {
+		return in.cannot()
+	}
+	if note != "" {
+		f["note"] = note
+	}
+	was := in.version
+	in.Status, in.Note, in.Updated = to, note, now
+	in.version++
+	if more != nil {
+		if err := more(ctx, tx, in, f); err != nil {
+			return err
+		}
+	}
+	if err := updateIncoming(ctx, tx, in, was); err != nil {
+		return err
+	}
+	if err := s.evidence(ctx, tx, "incoming."+string(a), string(in.ID), now, by, f); err != nil {
+		return err
+	}
+	r := in.receipt(newID(), now)
+	if err := insertReceipt(ctx, tx, r, in.ID, in.version, time.Time{}); err != nil {
+		return err
+	}
+	return s.jobs.Add(ctx, tx, jobReceipts, lane{in.From}, jobs.AddOptions{Lane: string(in.From)})
+}
+
+// cannot says that the act is none of those of the document's status.
+func (in *Incoming) cannot() error {
+	return failf(KindConflict, "Văn bản đang ở trạng thái “%[1]s”, không làm được việc này.",
+		"The document is “%[2]s”; this cannot be done now.", in.Status.In("vi"), in.Status.In("en")).
+		Advise("Tải lại trang để xem trạng thái mới nhất.", "Reload to see where it stands.")
 }
 
 // allowed checks the actor's role for an act.

@@ -73,11 +73,12 @@ func (s *Service) PDF(ctx context.Context, by registry.Actor, id DocumentID) (io
 	return s.open(ctx, d.PDF)
 }
 
-// IncomingPDF opens the file of an incoming document; see PDF.
+// IncomingPDF opens the file of an incoming document; see PDF. It is kept who
+// did: what nobody has opened can be recalled without asking.
 func (s *Service) IncomingPDF(ctx context.Context, by registry.Actor, id IncomingID) (io.ReadCloser, int64, error) {
-	in, err := s.Incoming(ctx, by, id)
+	in, err := s.viewed(ctx, by, id)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, storageError("opening incoming document", err)
 	}
 	return s.open(ctx, in.PDF)
 }

@@ -39,6 +39,7 @@ type Receipt struct {
 // receiptBody is what is signed: keys in alphabetical order, no space, times in
 // UTC. Its form is fixed by v.
 type receiptBody struct {
+	Answer        *answerFacts      `json:"answer,omitempty"` // to a recall, update or replacement
 	ArrivalNumber int               `json:"arrival_number"`
 	ArrivalYear   int               `json:"arrival_year"`
 	At            string            `json:"at"`
@@ -59,10 +60,11 @@ func (in *Incoming) receipt(id string, at time.Time) *Receipt {
 	r := &Receipt{ID: id, Document: in.Document, From: in.Agency, To: in.From, Status: in.Status, Note: in.Note,
 		ArrivalNumber: in.ArrivalNumber, At: at, step: in.version, incoming: in.ID}
 	r.Body = canonical(receiptBody{
-		ArrivalNumber: in.ArrivalNumber, ArrivalYear: in.ArrivalYear, At: at.UTC().Format(time.RFC3339Nano), Code: in.Code,
+		Answer: in.answer, ArrivalNumber: in.ArrivalNumber, ArrivalYear: in.ArrivalYear, At: at.UTC().Format(time.RFC3339Nano), Code: in.Code,
 		Digest: in.PDF.Digest, Document: in.Document, From: in.Agency, ID: id, Note: in.Note, Status: in.Status,
 		Step: in.version, To: in.From, V: 1,
 	})
+	in.answer = nil // each answer stands in one receipt
 	return r
 }
 
@@ -152,6 +154,9 @@ func (s *Service) acceptReceipt(ctx context.Context, tx *sqldb.Tx, r *Receipt, n
 	if err != nil || !changed {
 		return err
 	}
+	if err := s.answered(ctx, tx, r, now); err != nil {
+		return err
+	}
 	f := facts{"receipt": r.ID, "from": string(r.From), "agency": string(r.To), "status": string(r.Status), "digest": string(blob.Sum(r.Body))}
 	if r.fromName != "" {
 		f["from_name"] = r.fromName
@@ -168,11 +173,7 @@ func (s *Service) acceptReceipt(ctx context.Context, tx *sqldb.Tx, r *Receipt, n
 	if !r.Status.Final() {
 		return nil
 	}
-	open, err := hasOpenDeliveries(ctx, tx, r.Document)
-	if err != nil || open {
-		return err
-	}
-	return s.jobs.Add(ctx, tx, jobArchive, archiveArgs{r.Document}, jobs.AddOptions{Lane: string(r.Document)})
+	return s.archiveWhenFinal(ctx, tx, r.Document)
 }
 
 const receiptBatch = 64

@@ -265,6 +265,9 @@ func (s *Service) insertArrival(ctx context.Context, tx *sqldb.Tx, a *arrival, n
 	if err := s.evidence(ctx, tx, kind, string(a.in.ID), now, registry.System("reception"), f); err != nil {
 		return nil, err
 	}
+	if err := s.earlyNotices(ctx, tx, a.in, now); err != nil {
+		return nil, err
+	}
 	if a.in.Status == StatusArrived && s.cfg.Mail != nil {
 		err = s.jobs.Add(ctx, tx, jobNotify, lane{a.in.Agency}, jobs.AddOptions{Lane: string(a.in.Agency)})
 	}

@@ -41,17 +41,17 @@ func TestDocumentTransitions(t *testing.T) {
 func TestStatusTransitions(t *testing.T) {
 	want := map[Status]map[Act]Status{
 		StatusNone:         {},
-		StatusArrived:      {ActRegister: StatusRegistered, ActRefuse: StatusRefused, ActRecall: StatusRecall},
+		StatusArrived:      {ActAgreeUpdate: StatusArrived, ActDeclineUpdate: StatusArrived, ActRegister: StatusRegistered, ActRefuse: StatusRefused, ActRecall: StatusRecall},
 		StatusRefused:      {},
-		StatusRegistered:   {ActAssign: StatusAssigned, ActProcess: StatusProcessing, ActFinish: StatusFinished, ActRecall: StatusRecall},
-		StatusAssigned:     {ActProcess: StatusProcessing, ActFinish: StatusFinished, ActRecall: StatusRecall},
-		StatusProcessing:   {ActFinish: StatusFinished, ActRecall: StatusRecall},
+		StatusRegistered:   {ActAgreeUpdate: StatusRegistered, ActDeclineUpdate: StatusRegistered, ActAssign: StatusAssigned, ActProcess: StatusProcessing, ActFinish: StatusFinished, ActRecall: StatusRecall},
+		StatusAssigned:     {ActAgreeUpdate: StatusAssigned, ActDeclineUpdate: StatusAssigned, ActProcess: StatusProcessing, ActFinish: StatusFinished, ActRecall: StatusRecall},
+		StatusProcessing:   {ActAgreeUpdate: StatusProcessing, ActDeclineUpdate: StatusProcessing, ActFinish: StatusFinished, ActRecall: StatusRecall},
 		StatusFinished:     {},
 		StatusRecall:       {ActAgreeRecall: StatusRecallAgreed, ActDeclineRecall: StatusRecallDenied},
 		StatusRecallAgreed: {},
-		StatusRecallDenied: {ActRecall: StatusRecall, ActRegister: StatusRegistered, ActAssign: StatusAssigned, ActProcess: StatusProcessing, ActFinish: StatusFinished},
+		StatusRecallDenied: {ActAgreeUpdate: StatusRecallDenied, ActDeclineUpdate: StatusRecallDenied, ActRecall: StatusRecall, ActRegister: StatusRegistered, ActAssign: StatusAssigned, ActProcess: StatusProcessing, ActFinish: StatusFinished},
 	}
-	acts := []Act{ActRegister, ActRefuse, ActAssign, ActProcess, ActFinish, ActRecall, ActAgreeRecall, ActDeclineRecall, ActSend}
+	acts := []Act{ActRegister, ActRefuse, ActAssign, ActProcess, ActFinish, ActRecall, ActAgreeRecall, ActDeclineRecall, ActAgreeUpdate, ActDeclineUpdate, ActSend}
 	for _, from := range append(Statuses(), StatusNone) {
 		for _, a := range acts {
 			got, ok := next(statusTransitions(), from, a)

@@ -329,6 +329,8 @@ func deliveryCause(g deliveryGroup) string {
 		return "recalled"
 	case StatusNone:
 		switch g.transport {
+		case TransportWithdrawn:
+			return "recalled"
 		case TransportFail:
 			return "failed"
 		case TransportProcessing:

@@ -74,19 +74,19 @@ func selectWaiting(ctx context.Context, tx *sqldb.Tx, recipient registry.AgencyI
 	}, `SELECT v.id, v.recipient, v.attempts, d.id, d.agency, d.type, d.subject, d.notation, d.number, d.year, d.issued,
 			d.place, d.priority, d.due, d.signer_name, d.signer_position, d.competence, d.pdf, d.pdf_size, d.axis, d.sent
 		FROM exchange_delivery v JOIN exchange_document d ON d.id = v.document
-		WHERE v.recipient = $1 AND v.transport <> 'done' AND v.transport <> 'fail' AND v.next <= $2 ORDER BY v.seq LIMIT $3`,
+		WHERE v.recipient = $1 AND v.transport <> 'done' AND v.transport <> 'fail' AND v.transport <> 'withdrawn' AND v.next <= $2 ORDER BY v.seq LIMIT $3`,
 		string(recipient), sqldb.Micros(now), limit)
 }
 
 func postponeDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, cause string, at, now time.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'processing', attempts = attempts + 1, last_error = $2, next = $3, updated = $4
-		WHERE id = $1 AND transport <> 'done'`, string(id), cause, sqldb.Micros(at), sqldb.Micros(now))
+		WHERE id = $1 AND transport <> 'done' AND transport <> 'withdrawn'`, string(id), cause, sqldb.Micros(at), sqldb.Micros(now))
 	return err
 }
 
 func failDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, cause string, now time.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'fail', attempts = attempts + 1, last_error = $2, updated = $3
-		WHERE id = $1 AND transport <> 'done'`, string(id), cause, sqldb.Micros(now))
+		WHERE id = $1 AND transport <> 'done' AND transport <> 'withdrawn'`, string(id), cause, sqldb.Micros(now))
 	return err
 }
 
@@ -194,7 +194,7 @@ func collectAgencies(ctx context.Context, tx *sqldb.Tx, q string, args ...any) (
 }
 
 func selectWaitingLanes(ctx context.Context, tx *sqldb.Tx) ([]registry.AgencyID, error) {
-	return collectAgencies(ctx, tx, `SELECT DISTINCT recipient FROM exchange_delivery WHERE transport <> 'done' AND transport <> 'fail' ORDER BY recipient`)
+	return collectAgencies(ctx, tx, `SELECT DISTINCT recipient FROM exchange_delivery WHERE transport <> 'done' AND transport <> 'fail' AND transport <> 'withdrawn' ORDER BY recipient`)
 }
 
 func selectReceiptLanes(ctx context.Context, tx *sqldb.Tx) ([]registry.AgencyID, error) {

@@ -56,6 +56,13 @@ func updateDocument(ctx context.Context, tx *sqldb.Tx, d *Document, version int6
 	return changedOne(res, err)
 }
 
+// describeDocument writes what an update of a document that is sent changes.
+func describeDocument(ctx context.Context, tx *sqldb.Tx, d *Document) error {
+	_, err := tx.Exec(ctx, `UPDATE exchange_document SET subject = $2, priority = $3, due = $4, search = $5 WHERE id = $1`,
+		string(d.ID), d.Subject, int(d.Priority), sqldb.Micros(d.Due), d.search())
+	return err
+}
+
 // changedOne gives a conflict when a guarded update found nothing to change.
 func changedOne(res sql.Result, err error) error {
 	if err != nil {

@@ -244,6 +244,7 @@ func (w *world) runLanes(tb testing.TB) {
 		arg := canonical(lane{a})
 		for _, run := range []func(context.Context, []byte) error{
 			func(ctx context.Context, b []byte) error { return w.runDeliveries(ctx, b) },
+			func(ctx context.Context, b []byte) error { return w.runNotices(ctx, b) },
 			func(ctx context.Context, b []byte) error { return w.runReceipts(ctx, b) },
 			func(ctx context.Context, b []byte) error { return w.runNotify(ctx, b) },
 		} {
