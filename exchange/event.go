@@ -183,6 +183,15 @@ func (e Event) template() (vi, en string) {
 		return "Bắt đầu xử lý[: {note}]", "Work began[: {note}]"
 	case "incoming.finish":
 		return "Hoàn thành[: {note}]", "Finished[: {note}]"
+	case "incoming.refuse":
+		return "Từ chối tiếp nhận: {note}", "Refused: {note}"
+	}
+	return requestTemplate(e.Kind)
+}
+
+// requestTemplate is template for what senders ask after sending.
+func requestTemplate(kind string) (vi, en string) {
+	switch kind {
 	case "document.updated":
 		return "Cập nhật văn bản đã phát hành: {note}[; thêm nơi nhận: {recipients}]", "Updated after it was sent: {note}[; recipients added: {recipients}]"
 	case "request.recall":
@@ -209,10 +218,8 @@ func (e Event) template() (vi, en string) {
 		return "Nhận cập nhật của {from}[: {note}]", "Took over the update of {from}[: {note}]"
 	case "incoming.decline-update":
 		return "Từ chối cập nhật của {from}: {note}", "Declined the update of {from}: {note}"
-	case "incoming.refuse":
-		return "Từ chối tiếp nhận: {note}", "Refused: {note}"
 	}
-	return e.Kind, e.Kind
+	return kind, kind
 }
 
 func (e Event) fill(template, lang string) string {
