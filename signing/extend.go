@@ -48,11 +48,16 @@ func Extend(ctx context.Context, src io.ReaderAt, size int64, dst io.Writer, o E
 // stamp and a new one over everything, with SHA-512 unless o.Hash says otherwise, so that the proof outlives the
 // authority's certificate and the digest algorithm of the old time stamp (ETSI EN 319 142-1 §5.4.3).
 func Renew(ctx context.Context, src io.ReaderAt, size int64, dst io.Writer, o ExtendOptions) error {
+	return Extend(ctx, src, size, dst, o.Renewal())
+}
+
+// Renewal is what Renew extends with.
+func (o ExtendOptions) Renewal() ExtendOptions {
 	o.To = ProfileBLTA
 	if o.Hash == 0 {
 		o.Hash = crypto.SHA512
 	}
-	return Extend(ctx, src, size, dst, o)
+	return o
 }
 
 // ExtendChecked is Extend, or Renew, with the result judged by our validator before a byte of it is written: every

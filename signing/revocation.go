@@ -57,7 +57,9 @@ type gatherer struct {
 func newGatherer(ctx context.Context, trust *pki.Trust, source RevocationSource, now time.Time) *gatherer {
 	g := &gatherer{ctx: ctx, source: source, now: now}
 	if trust != nil {
-		g.trust = &pki.Trust{Roots: trust.Roots, TimestampRoots: trust.TimestampRoots, Intermediates: trust.Intermediates}
+		if len(trust.Roots)+len(trust.TimestampRoots) > 0 {
+			g.trust = &pki.Trust{Roots: trust.Roots, TimestampRoots: trust.TimestampRoots, Intermediates: trust.Intermediates}
+		}
 		g.stored = pki.Evidence{CRLs: slices.Clone(trust.CRLs), OCSPs: slices.Clone(trust.OCSPs)}
 	}
 	return g

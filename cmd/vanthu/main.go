@@ -59,6 +59,7 @@ type cli struct {
 	Init    initCmd    `cmd:"" help:"Tạo thư mục dữ liệu. | Make a data folder."`
 	Serve   serveCmd   `cmd:"" help:"Chạy máy chủ. | Run the hub."`
 	Sign    signCmd    `cmd:"" help:"Ký số một tệp. | Sign a file."`
+	Extend  extendCmd  `cmd:"" help:"Nâng chữ ký lên mức lưu lâu dài, hoặc gia hạn. | Extend signatures for the long term, or renew them."`
 	Verify  verifyCmd  `cmd:"" help:"Kiểm tra chữ ký số. | Judge the signatures of files."`
 	Check   checkCmd   `cmd:"" help:"Đọc lại và kiểm tra toàn bộ dữ liệu. | Reread and judge a data folder."`
 	Agency  agencyCmd  `cmd:"" help:"Cơ quan, đơn vị. | Agencies."`

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io/fs"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 
 	certs "vanthu/certs-testdata"
 	"vanthu/signing/keys"
+	"vanthu/signing/tsa"
 )
 
 // scriptFiles are put beside every script: a paper, one changed after it was signed, and the test keys as PKCS#12
@@ -45,6 +47,13 @@ func scriptFiles(t *testing.T) map[string][]byte {
 		}
 	}
 	files["root.pem"] = roots.Bytes()
+	var crls bytes.Buffer
+	for _, der := range certs.CRL(t) {
+		if err := pem.Encode(&crls, &pem.Block{Type: "X509 CRL", Bytes: der}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files["crls.pem"] = crls.Bytes()
 	return files
 }
 
@@ -65,8 +74,27 @@ func scriptParams(t *testing.T) testscript.Params {
 			"awaitlock": awaitLock,
 			"spoil":     spoil,
 			"alter":     alter,
+			"tsa": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Setenv(args[0], timestamps(t))
+			},
 		},
 	}
+}
+
+// timestamps starts a time-stamp authority of the test PKI and gives its address.
+func timestamps(t *testing.T) string {
+	signer, chain := certs.Identity(t, certs.TSA)
+	key, err := keys.New(signer, chain...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	authority, err := tsa.NewAuthority(key, tsa.AuthorityOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(authority)
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // exits runs a command and wants its exit code: exits CODE COMMAND [ARG...]. What it printed is there for stdout and stderr.

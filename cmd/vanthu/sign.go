@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,14 +16,12 @@ import (
 	"vanthu/signing/keys"
 	"vanthu/signing/pdf"
 	"vanthu/signing/stamp"
-	"vanthu/signing/tsa"
 )
 
 type signCmd struct {
 	Key            string   `required:"" help:"Khóa PKCS#12. | Key, PKCS#12." type:"existingfile"`
 	PassphraseFile string   `name:"passphrase-file" help:"Tệp chứa mật khẩu khóa; nếu không: VANTHU_PASSPHRASE, hoặc hỏi. | File with the passphrase; else VANTHU_PASSPHRASE, or asked." type:"existingfile"`
 	Profile        string   `default:"pades-b-b" enum:"adbe,pades-b-b,pades-b-t,pades-b-lt,pades-b-lta" help:"Hồ sơ chữ ký. | Signature profile."`
-	TSA            string   `help:"Máy chủ dấu thời gian RFC 3161. | RFC 3161 time-stamp authority URL."`
 	Field          string   `help:"Trường chữ ký có sẵn hoặc mới. | Signature field, existing or new."`
 	Image          string   `help:"Ảnh PNG của chữ ký. | PNG image of the signature." type:"existingfile"`
 	Text           []string `help:"Dòng chữ hiển thị (lặp lại được). | Line of text in the appearance (repeatable)."`
@@ -30,9 +29,13 @@ type signCmd struct {
 	Rect           string   `help:"X,Y,W,H (mm từ góc trên trái). | in mm from the top left."`
 	Reason         string   `help:"Lý do ký. | Reason."`
 	Location       string   `help:"Nơi ký. | Location."`
+	Certify        int      `help:"Chứng thực tài liệu: 1 không cho sửa gì, 2 cho điền biểu mẫu và ký, 3 cho cả chú thích. | Certify the document: 1 no changes, 2 forms and signatures, 3 annotations too." default:"0"`
+	Fill           []string `sep:"none" help:"TRƯỜNG=GIÁ TRỊ: điền trường văn bản khi ký (lặp lại được). | FIELD=VALUE: fill in a text field with this signature (repeatable)."`
+	After          []string `help:"Trường phải được ký trước. | Field that must be signed before."`
 	Detached       bool     `help:"Ký tách rời (CMS) tệp bất kỳ. | Detached CMS of any file."`
 	In             string   `arg:"" help:"Tệp vào. | Input." type:"existingfile"`
 	Out            string   `arg:"" help:"Tệp ra. | Output."`
+	longTermFlags  `embed:""`
 }
 
 // Run signs In into Out. Out appears only when the signature was made and judged good; In is never changed.
@@ -49,33 +52,63 @@ func (c signCmd) Run(a *app) error {
 	if c.Detached {
 		return c.detached(a, key)
 	}
-	source, err := os.ReadFile(c.In)
+	options, err := c.options(a, key)
 	if err != nil {
 		return unreadable(err)
 	}
-	options, err := c.options(key)
-	if err != nil {
-		return unreadable(err)
-	}
-	signed, judged, err := signing.SignAndCheck(a.ctx, source, options, signing.VerifyOptions{Offline: true, Now: time.Now})
+	var judged *signing.Report
+	before, after, err := rewrite(c.In, c.Out, func(in io.ReaderAt, size int64, out io.Writer) (err error) {
+		judged, err = signing.SignChecked(a.ctx, in, size, out, options, signing.VerifyOptions{Offline: true, Now: time.Now})
+		return err
+	})
 	if _, damaged := errors.AsType[*pdf.Error](err); damaged {
 		return unreadable(fmt.Errorf("sign %s: %w; nothing was signed", c.In, err))
 	}
 	if err != nil {
 		return fmt.Errorf("sign %s: %w; nothing was signed", c.In, err)
 	}
-	if err := writeOnce(c.Out, func(w io.Writer) error {
-		_, err := w.Write(signed)
-		return err
-	}); err != nil {
-		return err
-	}
 	for _, reason := range judged.Reasons {
 		fmt.Fprintln(a.stderr, reason) // an earlier signature that was bad before, say
 	}
-	last := judged.Signatures[len(judged.Signatures)-1]
-	fmt.Fprintf(a.stderr, "%s: %s, %s, %s (+%d bytes)\n", c.Out, last.Signer, last.Level, last.Algorithm, len(signed)-len(source))
+	for _, s := range slices.Backward(judged.Signatures) {
+		if s.Kind == signing.KindSignature {
+			fmt.Fprintf(a.stderr, "%s: %s, %s, %s (+%d bytes)\n", c.Out, s.Signer, s.Level, s.Algorithm, after-before)
+			break
+		}
+	}
 	return nil
+}
+
+// rewrite makes a file out of another, whole or not at all, and gives their sizes.
+func rewrite(in, out string, work func(io.ReaderAt, int64, io.Writer) error) (before, after int64, err error) {
+	source, err := os.Open(in)
+	if err != nil {
+		return 0, 0, unreadable(err)
+	}
+	defer source.Close() //nolint:errcheck // only read
+	info, err := source.Stat()
+	if err != nil {
+		return 0, 0, unreadable(err)
+	}
+	count := counter{}
+	err = writeOnce(out, func(w io.Writer) error {
+		count.w = w
+		return work(source, info.Size(), &count)
+	})
+	return info.Size(), count.n, err
+}
+
+// counter counts what is written.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+// Write implements io.Writer.
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
 }
 
 func (c signCmd) detached(a *app, key *keys.Key) error {
@@ -85,12 +118,8 @@ func (c signCmd) detached(a *app, key *keys.Key) error {
 	}
 	defer in.Close() //nolint:errcheck // only read
 	options := signing.DetachedOptions{}
-	if c.TSA != "" {
-		client, err := tsa.NewHTTP(c.TSA, tsa.HTTPOptions{})
-		if err != nil {
-			return unreadable(fmt.Errorf("--tsa: %w", err))
-		}
-		options.TSA = client
+	if options.TSA, err = c.client(); err != nil {
+		return unreadable(err)
 	}
 	cms, err := signing.SignDetached(a.ctx, in, key, options)
 	if err != nil {
@@ -102,17 +131,29 @@ func (c signCmd) detached(a *app, key *keys.Key) error {
 	})
 }
 
-func (c signCmd) options(key *keys.Key) (signing.SignOptions, error) {
+func (c signCmd) options(a *app, key *keys.Key) (signing.SignOptions, error) {
 	options := signing.SignOptions{
 		Key: key, Profile: signing.Profile(c.Profile), Field: c.Field, Page: c.Page,
-		Reason: c.Reason, Location: c.Location, At: time.Now(),
+		Reason: c.Reason, Location: c.Location, At: time.Now(), Certify: c.Certify, After: c.After,
 	}
-	if c.TSA != "" {
-		client, err := tsa.NewHTTP(c.TSA, tsa.HTTPOptions{})
-		if err != nil {
-			return options, fmt.Errorf("--tsa: %w", err)
+	for _, text := range c.Fill {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return options, fmt.Errorf("--fill %q: want FIELD=VALUE", text)
 		}
-		options.TSA = client
+		if options.Fill == nil {
+			options.Fill = make(map[string]string)
+		}
+		options.Fill[name] = value
+	}
+	var err error
+	if options.TSA, err = c.client(); err != nil {
+		return options, err
+	}
+	if options.Profile == signing.ProfileBLT || options.Profile == signing.ProfileBLTA {
+		if options.Trust, options.Revocation, err = c.evidence(a); err != nil {
+			return options, err
+		}
 	}
 	if c.Rect != "" {
 		rect, err := stamp.ParseRectMM(c.Rect)
