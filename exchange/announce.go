@@ -151,3 +151,30 @@ func paramsOf(body string) (map[string]string, error) {
 	err := json.Unmarshal([]byte(body), &out)
 	return out, err
 }
+
+// hookTemplate gives the sentences about subscriptions of programs.
+func hookTemplate(kind string) (vi, en string) {
+	switch kind {
+	case "webhook.added":
+		return "Thêm webhook tới {host}", "Webhook to {host} added"
+	case "webhook.changed":
+		return "Sửa webhook tới {host}", "Webhook to {host} changed"
+	case "webhook.paused":
+		return "Tạm dừng webhook tới {host}", "Webhook to {host} paused"
+	case "webhook.resumed":
+		return "Cho webhook tới {host} chạy lại", "Webhook to {host} resumed"
+	case "webhook.rotated":
+		return "Đổi khóa webhook tới {host}", "Secret of the webhook to {host} changed"
+	case "webhook.removed":
+		return "Xóa webhook tới {host}", "Webhook to {host} removed"
+	case "webhook.replayed":
+		return "Gửi lại {count} thông báo tới {host}", "{count} messages replayed to {host}"
+	case "webhook.skipped":
+		return "Bỏ qua thông báo {seq} tới {host}", "Message {seq} to {host} skipped"
+	case "webhook.disabled":
+		return "Ngắt webhook tới {host} sau {attempts} lần gửi không được: {reason}", "Webhook to {host} disabled after {attempts} failed attempts: {reason}"
+	case "webhook.test":
+		return "Thông báo thử", "Test message"
+	}
+	return kind, kind
+}

@@ -219,7 +219,7 @@ func requestTemplate(kind string) (vi, en string) {
 	case "incoming.decline-update":
 		return "Từ chối cập nhật của {from}: {note}", "Declined the update of {from}: {note}"
 	}
-	return kind, kind
+	return hookTemplate(kind)
 }
 
 func (e Event) fill(template, lang string) string {

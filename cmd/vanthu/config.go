@@ -30,6 +30,7 @@ type Config struct {
 	Signing  SigningConfig `toml:"signing" doc:"whom to trust and where to ask the time"`
 	Trust    TrustConfig   `toml:"trust" doc:"trust lists, and whom to ask whether a certificate was revoked"`
 	Mail     MailConfig    `toml:"mail" doc:"mail that leaves the hub"`
+	Webhooks WebhookConfig `toml:"webhooks" doc:"programs that are told of events"`
 }
 
 // ListenConfig holds the addresses of the doors, host:port each.
@@ -83,6 +84,11 @@ type MailConfig struct {
 	Smarthost         string `toml:"smarthost" doc:"host:port that takes mail for other domains, or smtp://host:port?tls=required|opportunistic|none or smtps://host:port; empty: none is accepted for them"`
 	SmarthostUser     string `toml:"smarthost_user" doc:"user name at the smarthost, if it wants one"`
 	SmarthostPassword string `toml:"smarthost_password" doc:"password at the smarthost"`
+}
+
+// WebhookConfig bounds where webhooks may lead.
+type WebhookConfig struct {
+	AllowPrivate bool `toml:"allow_private" doc:"let a receiver stand on a private or loopback address and be called without TLS; for receivers beside the hub"`
 }
 
 // DefaultConfig is the configuration of a hub on one machine, on loopback only.

@@ -19,6 +19,7 @@ import (
 	"vanthu/exchange/console"
 	"vanthu/exchange/httpapi"
 	"vanthu/exchange/registry"
+	"vanthu/exchange/webhook"
 	"vanthu/mail"
 	"vanthu/mail/imapd"
 	"vanthu/mail/outbound"
@@ -42,6 +43,7 @@ type Hub struct {
 	Registry *registry.Registry
 	Service  *exchange.Service
 	Mail     *mail.Store
+	Webhooks *webhook.Hooks
 
 	http      *http.Server
 	smtp      *smtpd.Server
@@ -125,6 +127,9 @@ func openHub(ctx context.Context, o hubOptions) (_ *Hub, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the exchange: %w", err)
 	}
+	if err := h.openWebhooks(o.now); err != nil {
+		return nil, err
+	}
 	return h, nil
 }
 
@@ -145,6 +150,21 @@ func (h *Hub) openClock(now func() time.Time) error {
 	h.tsa, err = tsa.NewAuthority(key, tsa.AuthorityOptions{Now: now, Logger: h.log})
 	if err != nil {
 		return fmt.Errorf("open the time-stamp authority: %w", err)
+	}
+	return nil
+}
+
+func (h *Hub) openWebhooks(now func() time.Time) error {
+	key, err := h.identity.webhookKey()
+	if err != nil {
+		return err
+	}
+	h.Webhooks, err = webhook.New(webhook.Config{
+		Service: h.Service, Registry: h.Registry, DB: h.Store.DB, Jobs: h.Store.Jobs, Key: key, Now: now, Logger: h.log,
+		AllowPrivate: h.config.Webhooks.AllowPrivate,
+	})
+	if err != nil {
+		return fmt.Errorf("open the webhooks: %w", err)
 	}
 	return nil
 }
@@ -283,12 +303,12 @@ func (h *Hub) baseURL() string {
 
 // handler joins the doors over HTTP.
 func (h *Hub) handler() (http.Handler, error) {
-	api, err := httpapi.New(httpapi.Config{Service: h.Service, Registry: h.Registry, DB: h.Store.DB, Logger: h.log, MaxBody: h.config.Limits.MaxPDF + 1<<20})
+	api, err := httpapi.New(httpapi.Config{Service: h.Service, Registry: h.Registry, Webhooks: h.Webhooks, DB: h.Store.DB, Logger: h.log, MaxBody: h.config.Limits.MaxPDF + 1<<20})
 	if err != nil {
 		return nil, fmt.Errorf("open the API: %w", err)
 	}
 	pages, err := console.New(console.Config{
-		Service: h.Service, Registry: h.Registry, Logger: h.log, Secure: h.config.Listen.HTTPTLS,
+		Service: h.Service, Registry: h.Registry, Webhooks: h.Webhooks, Logger: h.log, Secure: h.config.Listen.HTTPTLS,
 		Verify: h.verify, MaxPDF: h.config.Limits.MaxPDF,
 	})
 	if err != nil {

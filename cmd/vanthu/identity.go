@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509/pkix"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"vanthu/exchange/registry"
+	"vanthu/exchange/webhook"
 	"vanthu/signing/keys"
 	"vanthu/signing/pki"
 )
@@ -25,6 +27,7 @@ import (
 //
 //	keys/ca/       the authority (ca.pem, ca.key, ca.crl)
 //	keys/tsa.*     the embedded time-stamp authority
+//	keys/webhook.key  seals the secrets of webhooks
 //	keys/receipt/  one pair per agency, named by the SHA-256 of its code
 //	tls/server.*   TLS of every door
 type identity struct {
@@ -120,6 +123,28 @@ func (id *identity) load(name string) (*keys.Key, error) {
 		return nil, err
 	}
 	return keys.FromPEM(certPEM, keyPEM)
+}
+
+// webhookKey returns the key that seals the secrets of webhooks in the database, made at its first use.
+func (id *identity) webhookKey() ([]byte, error) {
+	name := filepath.Join(id.dir, "keys/webhook.key")
+	text, err := os.ReadFile(name)
+	if errors.Is(err, os.ErrNotExist) {
+		key := make([]byte, webhook.KeySize)
+		rand.Read(key) // never fails: crypto/rand ends the program instead
+		if err := writeKeyFile(name, []byte(hex.EncodeToString(key)+"\n")); err != nil {
+			return nil, fmt.Errorf("make the key of webhooks: %w", err)
+		}
+		return key, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the key of webhooks: %w", err)
+	}
+	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, fmt.Errorf("read the key of webhooks in %s: %w", name, err)
+	}
+	return key, nil
 }
 
 // writeKeyFile writes a file of mode 0600 whole or not at all and makes it durable.

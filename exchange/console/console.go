@@ -10,6 +10,7 @@ import (
 
 	"vanthu/exchange"
 	"vanthu/exchange/registry"
+	"vanthu/exchange/webhook"
 	"vanthu/signing"
 )
 
@@ -17,6 +18,7 @@ import (
 type Config struct {
 	Service  *exchange.Service
 	Registry *registry.Registry
+	Webhooks *webhook.Hooks // nil = no page for them
 	// Verify judges any PDF for the page "Kiểm tra chữ ký".
 	Verify func(ctx context.Context, r io.ReaderAt, size int64) (*signing.Report, error)
 	Logger *slog.Logger     // nil = no log

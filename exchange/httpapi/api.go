@@ -20,6 +20,7 @@ import (
 
 	"vanthu/exchange"
 	"vanthu/exchange/registry"
+	"vanthu/exchange/webhook"
 	"vanthu/storage/sqldb"
 )
 
@@ -27,7 +28,8 @@ import (
 type Config struct {
 	Service  *exchange.Service
 	Registry *registry.Registry
-	DB       *sqldb.DB // keeps the answers given under an Idempotency-Key
+	Webhooks *webhook.Hooks // nil = none
+	DB       *sqldb.DB      // keeps the answers given under an Idempotency-Key
 	Logger   *slog.Logger
 	Now      func() time.Time // nil = time.Now
 	MaxBody  int64            // bytes of one request; 0 = 64 MiB
