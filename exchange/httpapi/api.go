@@ -45,6 +45,8 @@ const maxJSON = 2 << 20
 type api struct {
 	service  *exchange.Service
 	registry *registry.Registry
+	webhooks *webhook.Hooks
+	streams  streams
 	keep     *kept
 	log      *slog.Logger
 	maxBody  int64
@@ -69,7 +71,7 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &api{service: cfg.Service, registry: cfg.Registry, keep: keep, log: cfg.Logger, maxBody: cfg.MaxBody, pause: bodyPause}
+	a := &api{service: cfg.Service, registry: cfg.Registry, webhooks: cfg.Webhooks, keep: keep, log: cfg.Logger, maxBody: cfg.MaxBody, pause: bodyPause}
 	mux := http.NewServeMux()
 	a.routes(mux)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
@@ -95,6 +97,8 @@ func (a *api) routes(mux *http.ServeMux) huma.API {
 	a.describeDocuments(described)
 	a.describeIncoming(described)
 	a.describeReports(described)
+	a.describeWebhooks(described)
+	a.describeEvents(described)
 	return described
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"vanthu/exchange"
 	"vanthu/exchange/registry"
+	"vanthu/exchange/webhook"
 	"vanthu/signing/keys"
 	"vanthu/signing/pki"
 	"vanthu/storage"
@@ -25,11 +26,12 @@ import (
 
 // world is a hub's API over a real data folder, with one agency and its people.
 type world struct {
-	t      *testing.T
-	dir    string
-	store  *storage.Store
-	server *httptest.Server
-	token  string
+	t       *testing.T
+	dir     string
+	store   *storage.Store
+	service *exchange.Service
+	server  *httptest.Server
+	token   string
 }
 
 const (
@@ -82,7 +84,17 @@ func (w *world) open() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	handler, err := New(Config{Service: service, Registry: reg, DB: w.store.DB, MaxBody: 4 << 20})
+	hooks, err := webhook.New(webhook.Config{
+		Service: service, Registry: reg, DB: w.store.DB, Jobs: w.store.Jobs, Key: make([]byte, webhook.KeySize), AllowPrivate: true,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.store.Start(context.Background()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.service = service
+	handler, err := New(Config{Service: service, Registry: reg, Webhooks: hooks, DB: w.store.DB, MaxBody: 4 << 20})
 	if err != nil {
 		w.t.Fatal(err)
 	}

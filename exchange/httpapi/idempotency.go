@@ -34,7 +34,7 @@ const inMemory = 1 << 20
 func (a *api) idempotent(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key := r.Header.Get("Idempotency-Key")
-		if r.Method != http.MethodPost || key == "" || r.URL.Path == "/api/v1/login" || r.URL.Path == "/api/v1/tokens" {
+		if r.Method != http.MethodPost || key == "" || answersSecret(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -47,6 +47,15 @@ func (a *api) idempotent(next http.Handler) http.Handler {
 			writeProblem(w, r, problemOf(a.log, r.Context(), err))
 		}
 	})
+}
+
+// answersSecret knows the calls that answer with a secret.
+func answersSecret(path string) bool {
+	switch path {
+	case "/api/v1/login", "/api/v1/tokens", "/api/v1/webhooks":
+		return true
+	}
+	return strings.HasPrefix(path, "/api/v1/webhooks/") && strings.HasSuffix(path, "/secret")
 }
 
 // repeatable runs one request under its key. An error is one that has not been answered yet.
