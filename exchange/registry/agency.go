@@ -14,13 +14,14 @@ import (
 
 // Limits of an agency's data (NĐ 30/2020 Phụ lục VI phần II; the code by QĐ 20/2020).
 const (
-	maxCode   = 35
-	maxName   = 200
-	maxSymbol = 30
-	maxPlace  = 50
-	maxLevel  = 50
-	maxMail   = 100
-	maxDepth  = 16 // of the tree
+	maxCode    = 35
+	maxName    = 200
+	maxSymbol  = 30
+	maxPlace   = 50
+	maxLevel   = 50
+	maxMail    = 100
+	maxAccepts = 500
+	maxDepth   = 16 // of the tree
 )
 
 var (
@@ -106,6 +107,21 @@ func (a *Agency) cleanRest() error {
 	if a.Channel == "" {
 		a.Channel = ChannelLocal
 	}
+	return a.cleanCapabilities()
+}
+
+// cleanCapabilities checks what the agency says it takes.
+func (a *Agency) cleanCapabilities() (err error) {
+	if a.Accepts, err = CleanLine("Loại văn bản nhận", "The types taken", strings.ReplaceAll(a.Accepts, " ", ""), maxAccepts); err != nil {
+		return err
+	}
+	if a.MaxSize < 0 {
+		return NewError(KindInvalid, "Dung lượng tối đa không được âm.", "The largest size cannot be below zero.")
+	}
+	if a.Encryption != "" && a.Encryption != EncryptionRequired {
+		return NewError(KindInvalid, "Chế độ mã hóa "+strconv.Quote(a.Encryption)+" không có; dùng required hoặc để trống.",
+			"There is no encryption mode "+strconv.Quote(a.Encryption)+"; use required or leave it empty.")
+	}
 	return nil
 }
 
@@ -129,7 +145,10 @@ func (r *Registry) AddAgency(ctx context.Context, by Actor, a Agency) error {
 		if err := mayManage(ctx, tx, by, a.Parent, false); err != nil {
 			return err
 		}
-		return insertAgencies(ctx, tx, []Agency{a}, now)
+		if err := freeCodes(ctx, tx, a); err != nil {
+			return err
+		}
+		return insertAgencies(ctx, tx, []Agency{a}, by.Tag(), now)
 	})
 	if sqldb.IsConflict(err) {
 		return NewError(KindConflict, "Mã định danh "+string(a.ID)+" đã có.", "The code "+string(a.ID)+" is taken.").Because(err)
@@ -151,7 +170,18 @@ func (r *Registry) UpdateAgency(ctx context.Context, by Actor, a Agency) error {
 		if err := parentExists(ctx, tx, a.Parent); err != nil {
 			return err
 		}
-		if err := updateAgency(ctx, tx, a, now); err != nil {
+		old, err := selectAgency(ctx, tx, a.ID)
+		if err != nil {
+			return err
+		}
+		a.Heir = old.Heir
+		if old.same(a) {
+			return nil
+		}
+		if err := freeCodes(ctx, tx, a); err != nil {
+			return err
+		}
+		if err := updateAgencies(ctx, tx, []change{{*old, a}}, by.Tag(), now); err != nil {
 			return err
 		}
 		return noCycle(ctx, tx, a.ID)

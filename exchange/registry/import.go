@@ -2,20 +2,18 @@ package registry
 
 import (
 	"bufio"
-	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
-
-	"vanthu/storage/sqldb"
 )
 
 // ImportHeader is the first line of an agency CSV. Columns may stand in any
 // order; only code and name are required. Dates are yyyy-mm-dd in Vietnam.
-const ImportHeader = "code,legacy_code,name,symbol,place,level,mail,parent,valid_from,valid_to,channel"
+const ImportHeader = "code,legacy_code,name,symbol,place,level,mail,parent,valid_from,valid_to,channel,accepts,max_size,encryption"
 
 const (
 	maxImportBytes    = 64 << 20
@@ -25,40 +23,33 @@ const (
 type importLine struct {
 	Agency
 	line int
+	has  map[string]bool // the file's columns
 }
 
-// ImportAgencies reads agencies as UTF-8 CSV with the header ImportHeader and
-// adds or updates them in one transaction. When any line is wrong nothing is
-// applied; the result lists the problems by line (the first 100) and the error
-// is of KindInvalid.
-func (r *Registry) ImportAgencies(ctx context.Context, by Actor, from io.Reader) (ImportResult, error) {
-	lines, problems, err := readAgencyCSV(from)
-	if err != nil {
-		return ImportResult{}, err
+// merged gives the line's agency, with what the file has no column for as it is
+// in the registry.
+func (l importLine) merged(old Agency) Agency {
+	a := l.Agency
+	keep := func(column string, copy func()) {
+		if !l.has[column] {
+			copy()
+		}
 	}
-	var res ImportResult
-	now := r.now()
-	if len(problems) == 0 {
-		err = r.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-			res, problems, err = importAgencies(ctx, tx, by, lines, now)
-			if err == nil && len(problems) > 0 {
-				err = errImport
-			}
-			return err
-		})
-		r.agencies.clear()
-	}
-	if len(problems) > 0 {
-		res = ImportResult{Problems: problems}
-		return res, NewError(KindInvalid,
-			fmt.Sprintf("Tệp có %d dòng sai; chưa nhập cơ quan nào. Dòng %d: %s", len(problems), problems[0].Line, problems[0].Text),
-			fmt.Sprintf("The file has %d bad lines; no agency was imported. Line %d: %s", len(problems), problems[0].Line, problems[0].TextEN)).
-			Advise("Sửa các dòng đã nêu rồi nhập lại cả tệp.", "Mend the lines named and import the whole file again.")
-	}
-	return res, wrap("importing agencies", err)
+	keep("legacy_code", func() { a.LegacyCode = old.LegacyCode })
+	keep("symbol", func() { a.Symbol = old.Symbol })
+	keep("place", func() { a.Place = old.Place })
+	keep("level", func() { a.Level = old.Level })
+	keep("mail", func() { a.Mail = old.Mail })
+	keep("parent", func() { a.Parent = old.Parent })
+	keep("valid_from", func() { a.ValidFrom = old.ValidFrom })
+	keep("valid_to", func() { a.ValidTo = old.ValidTo })
+	keep("channel", func() { a.Channel = old.Channel })
+	keep("accepts", func() { a.Accepts = old.Accepts })
+	keep("max_size", func() { a.MaxSize = old.MaxSize })
+	keep("encryption", func() { a.Encryption = old.Encryption })
+	a.Heir = old.Heir
+	return a
 }
-
-var errImport = errors.New("import has problems")
 
 func readAgencyCSV(from io.Reader) (lines []importLine, problems []ImportProblem, err error) {
 	limited := &io.LimitedReader{R: from, N: maxImportBytes + 1}
@@ -80,6 +71,10 @@ func readAgencyCSV(from io.Reader) (lines []importLine, problems []ImportProblem
 	if err != nil {
 		return nil, nil, err
 	}
+	has := map[string]bool{}
+	for _, c := range columns {
+		has[c] = true
+	}
 	seen := map[AgencyID]int{}
 	legacy := map[string]int{}
 	for len(problems) < maxImportProblems {
@@ -87,7 +82,6 @@ func readAgencyCSV(from io.Reader) (lines []importLine, problems []ImportProblem
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		line, _ := in.FieldPos(0)
 		if err != nil {
 			var pe *csv.ParseError
 			if !errors.As(err, &pe) {
@@ -96,6 +90,7 @@ func readAgencyCSV(from io.Reader) (lines []importLine, problems []ImportProblem
 			problems = append(problems, problem(pe.Line, fmt.Errorf("%w", pe.Err)))
 			break // quoting is lost from here on
 		}
+		line, _ := in.FieldPos(0)
 		a, err := importRecord(columns, record)
 		if err == nil {
 			err = duplicate(seen, legacy, a, line)
@@ -104,7 +99,7 @@ func readAgencyCSV(from io.Reader) (lines []importLine, problems []ImportProblem
 			problems = append(problems, problem(line, err))
 			continue
 		}
-		lines = append(lines, importLine{a, line})
+		lines = append(lines, importLine{a, line, has})
 	}
 	if limited.N <= 0 {
 		return nil, nil, NewError(KindTooLarge, "Tệp CSV lớn hơn 64 MiB.", "The CSV file is over 64 MiB.")
@@ -184,6 +179,12 @@ func importRecord(columns, record []string) (Agency, error) {
 			a.ValidTo, err = importDate(v)
 		case "channel":
 			a.Channel = strings.TrimSpace(v)
+		case "accepts":
+			a.Accepts = v
+		case "max_size":
+			a.MaxSize, err = importSize(v)
+		case "encryption":
+			a.Encryption = strings.TrimSpace(v)
 		}
 		if err != nil {
 			return Agency{}, err
@@ -203,6 +204,17 @@ func importDate(s string) (time.Time, error) {
 	return t.UTC(), nil
 }
 
+func importSize(s string) (int64, error) {
+	if s = strings.TrimSpace(s); s == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 {
+		return 0, NewError(KindInvalid, fmt.Sprintf("Dung lượng %q không phải số byte.", s), fmt.Sprintf("The size %q is not a number of bytes.", s))
+	}
+	return n, nil
+}
+
 func problem(line int, err error) ImportProblem {
 	var e *Error
 	if errors.As(err, &e) {
@@ -211,67 +223,17 @@ func problem(line int, err error) ImportProblem {
 	return ImportProblem{Line: line, Text: "Dòng CSV hỏng: " + err.Error(), TextEN: "Broken CSV: " + err.Error()}
 }
 
-// importAgencies applies the lines or tells why it cannot.
-func importAgencies(ctx context.Context, tx *sqldb.Tx, by Actor, lines []importLine, now time.Time) (ImportResult, []ImportProblem, error) {
-	have, err := selectAllAgencies(ctx, tx)
-	if err != nil {
-		return ImportResult{}, nil, err
-	}
-	if err := mayManage(ctx, tx, by, by.Agency, false); err != nil {
-		return ImportResult{}, nil, err
-	}
-	parents := make(map[AgencyID]AgencyID, len(have)+len(lines))
-	for id, a := range have {
-		parents[id] = a.Parent
-	}
-	for _, l := range lines {
-		parents[l.ID] = l.Parent
-	}
-	root := by.System || have[by.Agency].Parent == ""
-	var res ImportResult
-	var problems []ImportProblem
-	var add []Agency
-	for _, l := range lines {
-		if err := importPlace(parents, by, root, l.Agency); err != nil {
-			problems = append(problems, problem(l.line, err))
-			continue
-		}
-		old, ok := have[l.ID]
-		switch {
-		case !ok:
-			add = append(add, l.Agency)
-		case old == l.Agency:
-			res.Unchanged++
-		default:
-			res.Changed++
-			if err := updateAgency(ctx, tx, l.Agency, now); err != nil {
-				return res, nil, importConflict(err)
-			}
-		}
-	}
-	if len(problems) > 0 {
-		return res, problems[:min(len(problems), maxImportProblems)], nil
-	}
-	res.Added = len(add)
-	return res, nil, importConflict(insertAgencies(ctx, tx, add, now))
-}
-
-func importConflict(err error) error {
-	if sqldb.IsConflict(err) {
-		return NewError(KindConflict, "Một mã QCVN 102 trong tệp đã thuộc về cơ quan khác.",
-			"A QCVN 102 code in the file belongs to another agency already.").Because(err)
-	}
-	return err
-}
-
 // importPlace checks that the parent exists, that there is no loop, and that the
 // agency lies below the importing administrator's own (any place for a root one).
-func importPlace(parents map[AgencyID]AgencyID, by Actor, root bool, a Agency) error {
+func importPlace(parent func(AgencyID) (up AgencyID, known bool), by Actor, root bool, a Agency) error {
 	inside := root || a.ID == by.Agency
 	at := a.ID
-	for depth := 0; parents[at] != ""; depth++ {
-		up := parents[at]
-		if _, ok := parents[up]; !ok {
+	for depth := 0; ; depth++ {
+		up, _ := parent(at)
+		if up == "" {
+			break
+		}
+		if _, ok := parent(up); !ok {
 			return NewError(KindInvalid, fmt.Sprintf("Không có cơ quan cấp trên %q.", up), fmt.Sprintf("There is no parent agency %q.", up))
 		}
 		if depth >= maxDepth {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"time"
 
 	"vanthu/signing/keys"
 	"vanthu/storage/sqldb"
@@ -99,6 +100,58 @@ func (r *Registry) Certificates(ctx context.Context, o Owner) (out []Certificate
 		r.certificates.put(generation, o, out)
 	}
 	return out, wrap("reading certificates", err)
+}
+
+// RevokeCertificate ends what a certificate says for its owner from a time on
+// (zero = now): signatures made before still count where their time is proven,
+// later ones do not. Administrators and, for their own, people may. An earlier
+// revocation stays.
+func (r *Registry) RevokeCertificate(ctx context.Context, by Actor, o Owner, fingerprint string, at time.Time, reason string) error {
+	reason, err := CleanLine("Lý do", "The reason", reason, maxName)
+	if err != nil {
+		return err
+	}
+	if reason == "" {
+		return NewError(KindInvalid, "Phải nêu lý do thu hồi chứng thư.", "Revoking a certificate needs a reason.")
+	}
+	if at.IsZero() {
+		at = r.now()
+	}
+	err = r.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if err := mayOwn(ctx, tx, by, o); err != nil {
+			return err
+		}
+		return someCertificate(revokeCertificate(ctx, tx, o, fingerprint, at, by.Tag(), reason))
+	})
+	r.certificates.clear()
+	return wrap("revoking certificate", err)
+}
+
+// LimitCertificate sets from when to when a certificate speaks for its owner;
+// zero times mean the certificate's own. Administrators may.
+func (r *Registry) LimitCertificate(ctx context.Context, by Actor, o Owner, fingerprint string, from, to time.Time) error {
+	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		return NewError(KindInvalid, "Ngày hết hiệu lực phải sau ngày có hiệu lực.", "The last day must be after the first.")
+	}
+	err := r.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		manager := by
+		if o.Kind == OwnerPerson && string(by.Person) == o.ID {
+			manager.Person = "" // as in AddCertificate
+		}
+		if err := mayOwn(ctx, tx, manager, o); err != nil {
+			return err
+		}
+		return someCertificate(limitCertificate(ctx, tx, o, fingerprint, from, to))
+	})
+	r.certificates.clear()
+	return wrap("limiting certificate", err)
+}
+
+func someCertificate(n int64, err error) error {
+	if err == nil && n == 0 {
+		return NewError(KindNotFound, "Không có chứng thư này của chủ đó, hoặc đã thu hồi từ trước.", "The owner has no such certificate, or it was revoked before.")
+	}
+	return err
 }
 
 // mayOwn checks who may set keys and certificates of an owner.

@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"vanthu/storage/sqldb"
@@ -105,10 +106,39 @@ type Agency struct {
 	ValidFrom  time.Time `json:"valid_from,omitzero"`
 	ValidTo    time.Time `json:"valid_to,omitzero"` // first moment it no longer exists; zero = open
 	Channel    string    `json:"channel"`           // how documents reach it; ChannelLocal on this hub
+
+	Accepts    string   `json:"accepts,omitempty"`    // codes of the document types it takes, by commas; "" = all
+	MaxSize    int64    `json:"max_size,omitempty"`   // bytes of one PDF it takes; 0 = as the hub
+	Encryption string   `json:"encryption,omitempty"` // EncryptionRequired, or "" = as the channel does
+	Heir       AgencyID `json:"heir,omitempty"`       // who took over what was under way when it ended (cơ quan kế thừa)
+	Version    int64    `json:"version,omitempty"`    // of the registry, when it last changed
 }
 
 // ChannelLocal marks an agency that lives on this hub.
 const ChannelLocal = "local"
+
+// EncryptionRequired marks an agency that takes encrypted documents only.
+const EncryptionRequired = "required"
+
+// Takes tells whether the agency takes documents of a type.
+func (a *Agency) Takes(docType string) bool {
+	if a.Accepts == "" {
+		return true
+	}
+	for t := range strings.SplitSeq(a.Accepts, ",") {
+		if t == docType {
+			return true
+		}
+	}
+	return false
+}
+
+// same tells whether b says the same of an agency as a; Heir and Version are the
+// registry's own words and do not count.
+func (a Agency) same(b Agency) bool {
+	a.Heir, a.Version = b.Heir, b.Version
+	return a == b
+}
 
 // ActiveAt tells whether the agency exists at t.
 func (a *Agency) ActiveAt(t time.Time) bool {
@@ -177,7 +207,16 @@ type Certificate struct {
 	Owner       Owner             `json:"owner"`
 	Fingerprint string            `json:"fingerprint"` // SHA-256 of the DER, lower-case hex
 	Added       time.Time         `json:"added"`
+	ValidFrom   time.Time         `json:"valid_from"`       // the registered term; where none was given, the certificate's own
+	ValidTo     time.Time         `json:"valid_to"`         // first moment it no longer counts
+	Revoked     time.Time         `json:"revoked,omitzero"` // from then on it does not count
+	Reason      string            `json:"reason,omitempty"` // why it was revoked
 	Certificate *x509.Certificate `json:"-"`
+}
+
+// ValidAt tells whether a signature made at t by this certificate is the owner's.
+func (c *Certificate) ValidAt(t time.Time) bool {
+	return !t.Before(c.ValidFrom) && t.Before(c.ValidTo) && (c.Revoked.IsZero() || t.Before(c.Revoked))
 }
 
 // Filter narrows Agencies. The zero value lists all, in code order.

@@ -150,7 +150,7 @@ func TestAgencies(t *testing.T) {
 func TestImport(t *testing.T) {
 	each(t, func(t *testing.T, r *Registry, c *clock) {
 		ctx := context.Background()
-		head := ImportHeader + "\n"
+		head := "code,legacy_code,name,symbol,place,level,mail,parent,valid_from,valid_to,channel\n"
 		good := "\ufeff" + head +
 			"H03.01.01,,\"Phòng Nội vụ, Văn xã\",PNV,Bắc Kạn,unit,,H03.01,,,\n" + // its parent stands below
 			"H03,000.00.00.H03,UBND tỉnh Bắc Kạn,UBND,Bắc Kạn,province,vanthu@bk.vn,,2020-09-15,,\n" +

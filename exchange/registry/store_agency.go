@@ -11,12 +11,14 @@ import (
 	"vanthu/storage/sqldb"
 )
 
-const agencyColumns = `id, legacy_code, name, symbol, place, level, mail, parent, valid_from, valid_to, channel`
+const agencyColumns = `id, legacy_code, name, symbol, place, level, mail, parent, valid_from, valid_to, channel,
+	accepts, max_size, encryption, heir, version`
 
 func scanAgency(row scanner) (Agency, error) {
 	var a Agency
 	var from, to int64
-	err := row.Scan(&a.ID, &a.LegacyCode, &a.Name, &a.Symbol, &a.Place, &a.Level, &a.Mail, &a.Parent, &from, &to, &a.Channel)
+	err := row.Scan(&a.ID, &a.LegacyCode, &a.Name, &a.Symbol, &a.Place, &a.Level, &a.Mail, &a.Parent, &from, &to, &a.Channel,
+		&a.Accepts, &a.MaxSize, &a.Encryption, &a.Heir, &a.Version)
 	a.ValidFrom, a.ValidTo = sqldb.Time(from), sqldb.Time(to)
 	return a, err
 }
@@ -26,43 +28,83 @@ func agencySearch(a Agency) string {
 }
 
 // insertAgencies writes many rows per statement: an import is one transaction
-// that holds up the only writer, so it has to be short.
-func insertAgencies(ctx context.Context, tx *sqldb.Tx, agencies []Agency, now time.Time) error {
-	const columns, rows = 14, 100
+// that holds up the only writer, so it has to be short. Each row gets a version.
+// Ten rows are best measured: SQLite's driver looks each $n up by its name, which
+// costs the square of how many there are.
+func insertAgencies(ctx context.Context, tx *sqldb.Tx, agencies []Agency, by string, now time.Time) error {
+	const columns, most = 21, 10
+	version, err := nextVersions(ctx, tx, len(agencies))
+	if err != nil {
+		return err
+	}
+	full := ""
 	for len(agencies) > 0 {
-		chunk := agencies[:min(rows, len(agencies))]
+		chunk := agencies[:min(most, len(agencies))]
 		agencies = agencies[len(chunk):]
-		var q strings.Builder
-		q.WriteString(`INSERT INTO registry_agency (` + agencyColumns + `, search, created, updated) VALUES `)
-		args := make([]any, 0, columns*len(chunk))
-		for i, a := range chunk {
-			if i > 0 {
-				q.WriteByte(',')
-			}
-			q.WriteByte('(')
-			for c := range columns {
-				if c > 0 {
-					q.WriteByte(',')
-				}
-				fmt.Fprintf(&q, "$%d", i*columns+c+1)
-			}
-			q.WriteByte(')')
-			args = append(args, string(a.ID), a.LegacyCode, a.Name, a.Symbol, a.Place, a.Level, a.Mail, string(a.Parent),
-				sqldb.Micros(a.ValidFrom), sqldb.Micros(a.ValidTo), a.Channel, agencySearch(a), sqldb.Micros(now), sqldb.Micros(now))
+		q := full
+		if q == "" || len(chunk) < most {
+			q = `INSERT INTO registry_agency (` + agencyColumns + `, search, created, updated, created_version, changed_by) VALUES ` +
+				placeholders(len(chunk), columns)
 		}
-		if _, err := tx.Exec(ctx, q.String(), args...); err != nil {
+		if len(chunk) == most {
+			full = q
+		}
+		args := make([]any, 0, columns*len(chunk))
+		for _, a := range chunk {
+			args = append(args, string(a.ID), a.LegacyCode, a.Name, a.Symbol, a.Place, a.Level, a.Mail, string(a.Parent),
+				sqldb.Micros(a.ValidFrom), sqldb.Micros(a.ValidTo), a.Channel, a.Accepts, a.MaxSize, a.Encryption, string(a.Heir), version,
+				agencySearch(a), sqldb.Micros(now), sqldb.Micros(now), version, by)
+			version++
+		}
+		if _, err := tx.Exec(ctx, q, args...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func updateAgency(ctx context.Context, tx *sqldb.Tx, a Agency, now time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE registry_agency SET legacy_code = $2, name = $3, symbol = $4, place = $5, level = $6, mail = $7,
-		parent = $8, valid_from = $9, valid_to = $10, channel = $11, search = $12, updated = $13 WHERE id = $1`,
-		string(a.ID), a.LegacyCode, a.Name, a.Symbol, a.Place, a.Level, a.Mail, string(a.Parent),
-		sqldb.Micros(a.ValidFrom), sqldb.Micros(a.ValidTo), a.Channel, agencySearch(a), sqldb.Micros(now))
-	return err
+// placeholders gives "($1,$2),($3,$4)…" for so many rows.
+func placeholders(rows, columns int) string {
+	var q strings.Builder
+	for i := range rows {
+		for c := range columns {
+			switch {
+			case c > 0:
+				q.WriteByte(',')
+			case i > 0:
+				q.WriteString("),(")
+			default:
+				q.WriteByte('(')
+			}
+			fmt.Fprintf(&q, "$%d", i*columns+c+1)
+		}
+	}
+	return q.String() + ")"
+}
+
+// updateAgencies replaces rows; what they said before goes into the history.
+// act is what Deltas tells of it; each change gets a version.
+func updateAgencies(ctx context.Context, tx *sqldb.Tx, changes []change, by string, now time.Time) error {
+	version, err := nextVersions(ctx, tx, len(changes))
+	if err != nil {
+		return err
+	}
+	if err := insertHistory(ctx, tx, changes, now); err != nil {
+		return err
+	}
+	for i, c := range changes {
+		a := c.to
+		_, err := tx.Exec(ctx, `UPDATE registry_agency SET legacy_code = $2, name = $3, symbol = $4, place = $5, level = $6, mail = $7,
+			parent = $8, valid_from = $9, valid_to = $10, channel = $11, search = $12, updated = $13, accepts = $14, max_size = $15,
+			encryption = $16, heir = $17, version = $18, act = $19, changed_by = $20 WHERE id = $1`,
+			string(a.ID), a.LegacyCode, a.Name, a.Symbol, a.Place, a.Level, a.Mail, string(a.Parent), sqldb.Micros(a.ValidFrom),
+			sqldb.Micros(a.ValidTo), a.Channel, agencySearch(a), sqldb.Micros(now), a.Accepts, a.MaxSize, a.Encryption, string(a.Heir),
+			version+int64(i), c.act(), by)
+		if err != nil {
+			return err
+		}
+	}
+	return formerCodes(ctx, tx, changes, now)
 }
 
 // selectAgency gives nil when there is none.
@@ -70,6 +112,9 @@ func selectAgency(ctx context.Context, tx *sqldb.Tx, id AgencyID) (*Agency, erro
 	a, err := scanAgency(tx.QueryRow(ctx, `SELECT `+agencyColumns+` FROM registry_agency WHERE id = $1`, string(id)))
 	if errors.Is(err, sql.ErrNoRows) && id != "" {
 		a, err = scanAgency(tx.QueryRow(ctx, `SELECT `+agencyColumns+` FROM registry_agency WHERE legacy_code = $1 AND legacy_code <> ''`, string(id)))
+	}
+	if errors.Is(err, sql.ErrNoRows) && id != "" {
+		a, err = scanAgency(tx.QueryRow(ctx, `SELECT `+agencyColumns+` FROM registry_agency WHERE id = (SELECT agency FROM registry_code WHERE code = $1)`, string(id)))
 	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil

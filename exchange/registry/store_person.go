@@ -148,11 +148,11 @@ func selectCertificates(ctx context.Context, tx *sqldb.Tx, o Owner) ([]Certifica
 	return sqldb.Collect(ctx, tx, func(row scanner) (Certificate, error) {
 		c := Certificate{Owner: o}
 		var der string
-		var added int64
-		if err := row.Scan(&c.Fingerprint, &der, &added); err != nil {
+		var added, from, to, revoked int64
+		if err := row.Scan(&c.Fingerprint, &der, &added, &from, &to, &revoked, &c.Reason); err != nil {
 			return c, err
 		}
-		c.Added = sqldb.Time(added)
+		c.Added, c.Revoked = sqldb.Time(added), sqldb.Time(revoked)
 		raw, err := base64.StdEncoding.DecodeString(der)
 		if err != nil {
 			return c, fmt.Errorf("certificate %s: %w", c.Fingerprint, err)
@@ -160,7 +160,24 @@ func selectCertificates(ctx context.Context, tx *sqldb.Tx, o Owner) ([]Certifica
 		if c.Certificate, err = x509.ParseCertificate(raw); err != nil {
 			return c, fmt.Errorf("certificate %s: %w", c.Fingerprint, err)
 		}
+		c.ValidFrom, c.ValidTo = c.Certificate.NotBefore.UTC(), c.Certificate.NotAfter.UTC()
+		if from != 0 {
+			c.ValidFrom = sqldb.Time(from)
+		}
+		if to != 0 {
+			c.ValidTo = sqldb.Time(to)
+		}
 		return c, nil
-	}, `SELECT fingerprint, der, added FROM registry_certificate WHERE owner_kind = $1 AND owner = $2 ORDER BY added DESC, fingerprint`,
-		string(o.Kind), o.ID)
+	}, `SELECT fingerprint, der, added, valid_from, valid_to, revoked, reason FROM registry_certificate
+		WHERE owner_kind = $1 AND owner = $2 ORDER BY added DESC, fingerprint`, string(o.Kind), o.ID)
+}
+
+// limitCertificate sets the term in which a certificate speaks for its owner; zero = the certificate's own.
+func limitCertificate(ctx context.Context, tx *sqldb.Tx, o Owner, fingerprint string, from, to time.Time) (int64, error) {
+	res, err := tx.Exec(ctx, `UPDATE registry_certificate SET valid_from = $4, valid_to = $5 WHERE owner_kind = $1 AND owner = $2 AND fingerprint = $3`,
+		string(o.Kind), o.ID, fingerprint, sqldb.Micros(from), sqldb.Micros(to))
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
 }
