@@ -121,7 +121,7 @@ func (s *Service) verifyReceipt(ctx context.Context, r *Receipt, own string) err
 	// The certificate is pinned to the agency, which says more than any chain.
 	if fingerprint := registry.Fingerprint(result.Signer); fingerprint == own {
 		return nil
-	} else if known, err := s.registered(ctx, registry.AgencyOwner(r.From), fingerprint); known || err != nil {
+	} else if known, err := s.registered(ctx, registry.AgencyOwner(r.From), fingerprint, r.At); known || err != nil {
 		return err
 	}
 	return fmt.Errorf("receipt %s: its certificate is not one of %s", r.ID, r.From)
@@ -132,14 +132,14 @@ func digest(b []byte) []byte {
 	return d[:]
 }
 
-// registered tells whether a certificate is registered for an owner.
-func (s *Service) registered(ctx context.Context, o registry.Owner, fingerprint string) (bool, error) {
+// registered tells whether a certificate spoke for an owner at a time.
+func (s *Service) registered(ctx context.Context, o registry.Owner, fingerprint string, at time.Time) (bool, error) {
 	list, err := s.reg.Certificates(ctx, o)
 	if err != nil {
 		return false, err
 	}
 	for _, c := range list {
-		if c.Fingerprint == fingerprint {
+		if c.Fingerprint == fingerprint && c.ValidAt(at) {
 			return true, nil
 		}
 	}

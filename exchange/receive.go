@@ -171,7 +171,7 @@ func (s *Service) prepare(ctx context.Context, from registry.AgencyID, env Envel
 	if err != nil {
 		return nil, err
 	}
-	reason, err := s.refusal(ctx, from, report)
+	reason, err := s.refusal(ctx, from, report, now)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +207,9 @@ func (s *Service) party(ctx context.Context, id registry.AgencyID, now time.Time
 // we know its certificates (NĐ 30/2020 Điều 21.2: completeness, integrity,
 // authenticity). An unsigned document, or one that cannot be judged for want of
 // data, is let in for the clerk to decide; its verdict stands in the register.
-func (s *Service) refusal(ctx context.Context, from registry.AgencyID, report *signing.Report) (string, error) {
+// The certificate has to be the agency's at the time of the signature where that
+// is proven, else at the time given: a claimed time would let a revoked one in.
+func (s *Service) refusal(ctx context.Context, from registry.AgencyID, report *signing.Report, at time.Time) (string, error) {
 	switch {
 	case report.Verdict == signing.TotalFailed:
 		return "Chữ ký số không hợp lệ: " + clip(report.Sentence("vi")), nil
@@ -221,13 +223,17 @@ func (s *Service) refusal(ctx context.Context, from registry.AgencyID, report *s
 		return "", err
 	}
 	for _, sig := range report.Signatures {
+		when := at
+		if sig.ProvenTime != nil {
+			when = *sig.ProvenTime
+		}
 		for _, c := range known {
-			if c.Fingerprint == sig.Fingerprint && sig.Indication == signing.TotalPassed {
+			if c.Fingerprint == sig.Fingerprint && sig.Indication == signing.TotalPassed && c.ValidAt(when) {
 				return "", nil
 			}
 		}
 	}
-	return "Văn bản không có chữ ký số của cơ quan gửi (" + string(from) + ").", nil
+	return "Văn bản không có chữ ký số còn hiệu lực của cơ quan gửi (" + string(from) + ").", nil
 }
 
 // clip shortens a reason to what a note may hold.

@@ -112,7 +112,7 @@ func (s *Service) signingKey(ctx context.Context, by registry.Actor, in SignInpu
 				Advise("Dùng khóa do tổ chức chứng thực cấp.", "Use a key issued by a certification authority."))
 		}
 	}
-	known, err := s.registered(ctx, owner, registry.Fingerprint(key.Certificate))
+	known, err := s.registered(ctx, owner, registry.Fingerprint(key.Certificate), s.clock())
 	if err != nil {
 		return nil, err
 	}

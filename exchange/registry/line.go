@@ -152,19 +152,23 @@ func (r *Registry) endOne(ctx context.Context, tx *sqldb.Tx, by Actor, e Ending,
 			return nil, err
 		}
 	}
-	successors := append([]AgencyID{heir}, e.Others[id]...)
-	for _, to := range successors {
+	return old, e.record(ctx, tx, id, heir)
+}
+
+// record writes who continues an agency, each with its statement.
+func (e *Ending) record(ctx context.Context, tx *sqldb.Tx, id, heir AgencyID) (err error) {
+	for _, to := range append([]AgencyID{heir}, e.Others[id]...) {
 		s := Succession{Predecessor: id, Successor: to, Act: e.Act, At: e.At, Heir: to == heir && to != ""}
 		if e.Prove != nil && to != "" {
 			if s.Statement, s.Signature, err = e.Prove(id, to); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		if err := insertSuccession(ctx, tx, s); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return old, nil
+	return nil
 }
 
 // soundHeir checks that who takes over exists, goes on, and is not the one that ends.

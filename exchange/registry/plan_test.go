@@ -190,7 +190,6 @@ func figures(t *testing.T, db *sqldb.DB, agencies, changed int) {
 		t.Fatalf("%d previewed, %d added", len(plan.Added), res.Added)
 	}
 	version := must[int64](t)(r.Version(ctx))
-	began = time.Now()
 	edited := csv
 	for i := range changed {
 		edited = strings.Replace(edited, fmt.Sprintf("nhân dân xã %d,", i), fmt.Sprintf("nhân dân phường %d,", i), 1)

@@ -207,16 +207,17 @@ type Certificate struct {
 	Owner       Owner             `json:"owner"`
 	Fingerprint string            `json:"fingerprint"` // SHA-256 of the DER, lower-case hex
 	Added       time.Time         `json:"added"`
-	ValidFrom   time.Time         `json:"valid_from"`       // the registered term; where none was given, the certificate's own
-	ValidTo     time.Time         `json:"valid_to"`         // first moment it no longer counts
-	Revoked     time.Time         `json:"revoked,omitzero"` // from then on it does not count
-	Reason      string            `json:"reason,omitempty"` // why it was revoked
+	ValidFrom   time.Time         `json:"valid_from,omitzero"` // the registered term; zero = no other limit than the certificate's own
+	ValidTo     time.Time         `json:"valid_to,omitzero"`   // first moment it no longer counts
+	Revoked     time.Time         `json:"revoked,omitzero"`    // from then on it does not count
+	Reason      string            `json:"reason,omitempty"`    // why it was revoked
 	Certificate *x509.Certificate `json:"-"`
 }
 
 // ValidAt tells whether a signature made at t by this certificate is the owner's.
+// The dates in the certificate itself are for the validator to judge.
 func (c *Certificate) ValidAt(t time.Time) bool {
-	return !t.Before(c.ValidFrom) && t.Before(c.ValidTo) && (c.Revoked.IsZero() || t.Before(c.Revoked))
+	return !t.Before(c.ValidFrom) && (c.ValidTo.IsZero() || t.Before(c.ValidTo)) && (c.Revoked.IsZero() || t.Before(c.Revoked))
 }
 
 // Filter narrows Agencies. The zero value lists all, in code order.

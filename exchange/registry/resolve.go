@@ -265,11 +265,11 @@ func hasForeign(s string) bool {
 // capitals and small letters with a Latin twin, and dots).
 func lookAlike(c rune) (rune, bool) {
 	const from = "АВЕЅІЈКМНОРСТУХЗавеѕіјкмнорстухΑΒΕΖΗΙΚΜΝΟΡΤΥΧαικνορυχĐđ‧·•∙。"
-	const to__ = "ABESIJKMHOPCTYX3ABESIJKMHOPCTYXABEZHIKMNOPTYXAIKVOPUXDD....."
+	const same = "ABESIJKMHOPCTYX3ABESIJKMHOPCTYXABEZHIKMNOPTYXAIKVOPUXDD....."
 	i := 0
 	for _, f := range from {
 		if f == c {
-			return rune(to__[i]), true
+			return rune(same[i]), true
 		}
 		i++
 	}
@@ -295,13 +295,13 @@ func neighbours(plain string) []string {
 	}
 	if legacyCode.MatchString(plain) { // 000.00.12.H03 may be meant where H03.12 is known
 		g := strings.Split(plain, ".")
-		turned := g[3]
+		turned := []string{g[3]}
 		for _, part := range []string{g[2], g[1], g[0]} {
 			if strings.Trim(part, "0") != "" {
-				turned += "." + part
+				turned = append(turned, part)
 			}
 		}
-		out = append(out, turned)
+		out = append(out, strings.Join(turned, "."))
 	}
 	return out
 }

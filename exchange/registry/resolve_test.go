@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ func TestResolve(t *testing.T) {
 		} {
 			_, err := r.Resolve(ctx, code, noon)
 			wantKind(t, err, KindInvalid)
-			e, ok := err.(*Error)
+			e, ok := errors.AsType[*Error](err)
 			if !ok || !strings.Contains(e.Advice, advice) || e.AdviceEN == "" || e.MessageEN == "" || len(e.Message) > 400 {
 				t.Errorf("%q: %+v", code, err)
 			}

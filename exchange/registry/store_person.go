@@ -160,19 +160,13 @@ func selectCertificates(ctx context.Context, tx *sqldb.Tx, o Owner) ([]Certifica
 		if c.Certificate, err = x509.ParseCertificate(raw); err != nil {
 			return c, fmt.Errorf("certificate %s: %w", c.Fingerprint, err)
 		}
-		c.ValidFrom, c.ValidTo = c.Certificate.NotBefore.UTC(), c.Certificate.NotAfter.UTC()
-		if from != 0 {
-			c.ValidFrom = sqldb.Time(from)
-		}
-		if to != 0 {
-			c.ValidTo = sqldb.Time(to)
-		}
+		c.ValidFrom, c.ValidTo = sqldb.Time(from), sqldb.Time(to)
 		return c, nil
 	}, `SELECT fingerprint, der, added, valid_from, valid_to, revoked, reason FROM registry_certificate
 		WHERE owner_kind = $1 AND owner = $2 ORDER BY added DESC, fingerprint`, string(o.Kind), o.ID)
 }
 
-// limitCertificate sets the term in which a certificate speaks for its owner; zero = the certificate's own.
+// limitCertificate sets the term in which a certificate speaks for its owner.
 func limitCertificate(ctx context.Context, tx *sqldb.Tx, o Owner, fingerprint string, from, to time.Time) (int64, error) {
 	res, err := tx.Exec(ctx, `UPDATE registry_certificate SET valid_from = $4, valid_to = $5 WHERE owner_kind = $1 AND owner = $2 AND fingerprint = $3`,
 		string(o.Kind), o.ID, fingerprint, sqldb.Micros(from), sqldb.Micros(to))

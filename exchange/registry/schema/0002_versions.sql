@@ -65,7 +65,7 @@ CREATE TABLE registry_source (
     PRIMARY KEY (source, agency)
 );
 
--- From when to when a certificate speaks for its owner; 0 = as the certificate says.
+-- From when to when a certificate speaks for its owner; 0 = no limit.
 ALTER TABLE registry_certificate ADD COLUMN valid_from BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE registry_certificate ADD COLUMN valid_to BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE registry_certificate ADD COLUMN revoked BIGINT NOT NULL DEFAULT 0;
