@@ -93,6 +93,9 @@ func (h *history) outgoing(kind string, body facts) {
 		h.pin(body, "number", "year", "axis", "code", "issued")
 	case "document.number-cancelled":
 		h.pins["state"] = string(StateCancelled)
+	case "document.paper":
+		h.pins["state"], h.pins["package"], h.pins["digest"] = string(StatePaper), "", ""
+		h.pin(body, slices.Collect(maps.Keys((&Document{}).described()))...)
 	case "document.sent":
 		h.pins["state"], h.sent = string(StateSent), body["count"]
 	case "document.updated":

@@ -86,7 +86,7 @@ func (s *Service) Send(ctx context.Context, by registry.Actor, id DocumentID, to
 	now := s.clock()
 	recipients, err := s.recipients(ctx, by.Agency, to, now)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, s.sendRefused(ctx, by, id, err)
 	}
 	var list []Delivery
 	var d *Document
@@ -159,15 +159,15 @@ func (s *Service) recipients(ctx context.Context, from registry.AgencyID, to []r
 		if err != nil {
 			if KindOf(err) == KindNotFound {
 				return nil, failf(KindInvalid, "Nơi nhận %q không có trong danh bạ; chưa gửi cho ai.", "The recipient %q is unknown; nothing was sent.", string(id)).
-					Advise("Kiểm tra lại mã định danh của nơi nhận.", "Check the recipient's code.").Because(err)
+					Advise("Kiểm tra lại mã định danh của nơi nhận.", "Check the recipient's code.").Because(errInactive)
 			}
 			return nil, err
 		}
 		switch {
 		case !a.ActiveAt(now):
-			return nil, failf(KindInvalid, "%s (%s) không còn hoạt động; chưa gửi cho ai.", "%s (%s) is not active; nothing was sent.", a.Name, string(a.ID))
+			return nil, failf(KindInvalid, "%s (%s) không còn hoạt động; chưa gửi cho ai.", "%s (%s) is not active; nothing was sent.", a.Name, string(a.ID)).Because(errInactive)
 		case a.Channel != registry.ChannelLocal:
-			return nil, failf(KindInvalid, "Chưa có kênh gửi tới %s (%s); chưa gửi cho ai.", "There is no channel to %s (%s) yet; nothing was sent.", a.Name, string(a.ID))
+			return nil, failf(KindInvalid, "Chưa có kênh gửi tới %s (%s); chưa gửi cho ai.", "There is no channel to %s (%s) yet; nothing was sent.", a.Name, string(a.ID)).Because(errNoChannel)
 		case a.ID == from:
 			return nil, fail(KindInvalid, "Không thể gửi văn bản cho chính cơ quan ban hành.", "A document cannot be sent to its own agency.")
 		}
@@ -285,6 +285,7 @@ func (s *Service) Deliveries(ctx context.Context, by registry.Actor, id Document
 type waiting struct {
 	Delivery
 	document Document
+	failure  string // of the attempt before, "" = there was none
 }
 
 // runDeliveries is the lane job of one recipient on this hub: it takes what is
@@ -398,6 +399,7 @@ func (s *Service) arrive(ctx context.Context, list []*arrival) error {
 // or given up when it can never succeed or has been tried too often.
 func (s *Service) undelivered(ctx context.Context, w *waiting, cause error) error {
 	now := s.clock()
+	failure := deliveryFailure(cause)
 	permanent := false
 	switch KindOf(cause) {
 	case KindInvalid, KindForbidden, KindConflict, KindNotFound:
@@ -410,14 +412,20 @@ func (s *Service) undelivered(ctx context.Context, w *waiting, cause error) erro
 	at := now.Add(wait)
 	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if permanent {
-			if err := failDelivery(ctx, tx, w.ID, cause.Error(), now); err != nil {
+			if err := failDelivery(ctx, tx, w.ID, cause.Error(), failure, now); err != nil {
 				return err
 			}
-			f := facts{"agency": string(w.document.Agency), "recipient": string(w.Recipient), "attempts": strconv.Itoa(w.Attempts + 1), "reason": failureText(cause)}
+			f := facts{"agency": string(w.document.Agency), "recipient": string(w.Recipient), "attempts": strconv.Itoa(w.Attempts + 1), "reason": failureText(cause), "failure": failure}
 			return s.evidence(ctx, tx, "delivery.failed", string(w.Document), now, registry.System("delivery"), f)
 		}
-		if err := postponeDelivery(ctx, tx, w.ID, cause.Error(), at, now); err != nil {
+		if err := postponeDelivery(ctx, tx, w.ID, cause.Error(), failure, at, now); err != nil {
 			return err
+		}
+		if w.Attempts == 0 || w.failure != failure { // once for each cause, however often it is tried
+			f := facts{"agency": string(w.document.Agency), "recipient": string(w.Recipient), "reason": failureText(cause), "failure": failure}
+			if err := s.evidence(ctx, tx, "delivery.postponed", string(w.Document), now, registry.System("delivery"), f); err != nil {
+				return err
+			}
 		}
 		return s.jobs.Add(ctx, tx, jobDeliver, lane{w.Recipient}, jobs.AddOptions{At: at, Lane: retryLane(w.Recipient, at)})
 	})

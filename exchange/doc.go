@@ -81,6 +81,7 @@ type Service struct {
 	unlocked *unlocked
 	recent   *recentBytes
 	lanes    lanes
+	rateMu   sync.Mutex // one counting of the evidence at a time
 
 	followers []Follower
 	watchers  watchers

@@ -38,7 +38,7 @@ const (
 
 // States are all states in order.
 func States() []State {
-	return []State{StateDraft, StateInitialled, StateApproved, StateSealed, StateSent, StateCancelled}
+	return []State{StateDraft, StateInitialled, StateApproved, StateSealed, StateSent, StateCancelled, StatePaper}
 }
 
 // Act is something a person does to a document.
@@ -235,6 +235,8 @@ func (s State) In(lang string) string {
 		vi, en = "Đã phát hành", "Sent"
 	case StateCancelled:
 		vi, en = "Đã hủy số", "Cancelled"
+	case StatePaper:
+		vi, en = "Đã phát hành bản giấy", "Issued on paper"
 	}
 	if lang == "en" {
 		return en

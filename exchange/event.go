@@ -165,6 +165,16 @@ func (e Event) template() (vi, en string) {
 		return "Phát hành {code} tới {count} nơi nhận: {recipients}", "Sent {code} to {count} recipients: {recipients}"
 	case "delivery.failed":
 		return "Không gửi được tới {recipient} sau {attempts} lần: {reason}", "Not delivered to {recipient} after {attempts} attempts: {reason}"
+	case "delivery.postponed":
+		return "Chưa gửi được tới {recipient}, hệ thống thử lại: {reason}", "Not delivered to {recipient} yet, being tried again: {reason}"
+	case "document.send-refused":
+		return "Chưa gửi được: {reason}", "Not sent: {reason}"
+	case "document.paper":
+		return "Phát hành {code} bằng bản giấy[ tới {recipients}][, {others}]", "Issued {code} on paper[ to {recipients}][, {others}]"
+	case "document.paper-copy":
+		return "Gửi kèm bản giấy của {code}[: {note}]", "A paper copy of {code} goes too[: {note}]"
+	case "document.secret":
+		return "Ghi nhận một văn bản mật, không qua hệ thống", "Counted a secret document, outside of the exchange"
 	case "delivery.retried":
 		return "Gửi lại cho {count} nơi nhận: {recipients}", "Sent again to {count} recipients: {recipients}"
 	case "receipt.accepted":

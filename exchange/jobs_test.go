@@ -45,7 +45,7 @@ func TestRetry(t *testing.T) {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	st, err := w.Stats(ctx, w.as(clerk, "H03"), w.clock.Now().AddDate(0, 0, -1), w.clock.Now())
-	if err != nil || len(st.Missing) != 1 || st.Missing[0].Cause != "failed" || st.Missing[0].Owner != admin {
+	if err != nil || len(st.Missing) != 2 || st.Missing[0].Cause != "recipient-inactive" || st.Missing[0].Owner != clerk {
 		t.Fatalf("%+v, %v", st, err)
 	}
 	if err := w.reg.UpdateAgency(ctx, registry.System("test"), *a); err != nil {

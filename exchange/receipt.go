@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"vanthu/exchange/registry"
@@ -88,7 +89,10 @@ func (s *Service) signReceipt(ctx context.Context, r *Receipt) error {
 	}
 	key, err := s.cfg.ReceiptKey(ctx, r.From)
 	if err != nil {
-		return fmt.Errorf("receipt key of %s: %w", r.From, err)
+		return fmt.Errorf("receipt key of %s: %w: %w", r.From, errReceiptKey, err)
+	}
+	if r.At.After(key.Certificate.NotAfter) {
+		return fmt.Errorf("%w: the receipt certificate of %s ended on %s", errReceiptKey, r.From, key.Certificate.NotAfter.Format(time.DateOnly))
 	}
 	// CAdES-B-B: content digest, signing time, ESS signing-certificate-v2.
 	r.Signature, err = cms.Sign(cms.SignRequest{Key: key, Digest: digest(r.Body), SigningTime: &r.At})
@@ -124,7 +128,7 @@ func (s *Service) verifyReceipt(ctx context.Context, r *Receipt, own string) err
 	} else if known, err := s.registered(ctx, registry.AgencyOwner(r.From), fingerprint, r.At); known || err != nil {
 		return err
 	}
-	return fmt.Errorf("receipt %s: its certificate is not one of %s", r.ID, r.From)
+	return fmt.Errorf("receipt %s: %w: its certificate is not one of %s", r.ID, errReceiptKey, r.From)
 }
 
 func digest(b []byte) []byte {
@@ -157,7 +161,8 @@ func (s *Service) acceptReceipt(ctx context.Context, tx *sqldb.Tx, r *Receipt, n
 	if err := s.answered(ctx, tx, r, now); err != nil {
 		return err
 	}
-	f := facts{"receipt": r.ID, "from": string(r.From), "agency": string(r.To), "status": string(r.Status), "digest": string(blob.Sum(r.Body))}
+	f := facts{"receipt": r.ID, "from": string(r.From), "agency": string(r.To), "status": string(r.Status), "digest": string(blob.Sum(r.Body)),
+		"step": strconv.FormatInt(r.step, 10)}
 	if r.fromName != "" {
 		f["from_name"] = r.fromName
 	}

@@ -161,7 +161,7 @@ func (s *Service) prepare(ctx context.Context, from registry.AgencyID, env Envel
 		return nil, err
 	}
 	if to.Channel != registry.ChannelLocal {
-		return nil, failf(KindInvalid, "Cơ quan %q không nhận văn bản tại hệ thống này.", "The agency %q does not receive at this hub.", string(to.ID))
+		return nil, failf(KindInvalid, "Cơ quan %q không nhận văn bản tại hệ thống này.", "The agency %q does not receive at this hub.", string(to.ID)).Because(errNoChannel)
 	}
 	if _, err := s.party(ctx, from, now, "gửi", "sending"); err != nil {
 		return nil, err
@@ -191,13 +191,13 @@ func (s *Service) prepare(ctx context.Context, from registry.AgencyID, env Envel
 func (s *Service) party(ctx context.Context, id registry.AgencyID, now time.Time, vi, en string) (*registry.Agency, error) {
 	a, err := s.reg.Agency(ctx, id)
 	if KindOf(err) == KindNotFound {
-		return nil, failf(KindInvalid, "Không biết cơ quan %[1]s %[3]q.", "The %[2]s agency %[3]q is unknown.", vi, en, string(id)).Because(err)
+		return nil, failf(KindInvalid, "Không biết cơ quan %[1]s %[3]q.", "The %[2]s agency %[3]q is unknown.", vi, en, string(id)).Because(errInactive)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if !a.ActiveAt(now) {
-		return nil, failf(KindInvalid, "Cơ quan %[1]s %[3]q không còn hoạt động.", "The %[2]s agency %[3]q is not active.", vi, en, string(id))
+		return nil, failf(KindInvalid, "Cơ quan %[1]s %[3]q không còn hoạt động.", "The %[2]s agency %[3]q is not active.", vi, en, string(id)).Because(errInactive)
 	}
 	return a, nil
 }

@@ -73,6 +73,11 @@ func (s *Service) number(ctx context.Context, tx *sqldb.Tx, by registry.Actor, d
 	f := s.facts(by)
 	f["code"], f["number"], f["year"], f["axis"] = d.Code(), strconv.Itoa(n), strconv.Itoa(d.Year), d.Axis
 	f["issued"] = pinnedTime(d.Issued)
+	calendar, err := s.calendar(ctx, tx)
+	if err != nil {
+		return err
+	}
+	f["send_by"] = pinnedTime(calendar.NoonNext(d.Issued)) // by the calendar of this day: the rate can be recomputed when it has changed
 	return s.evidence(ctx, tx, "document.numbered", string(d.ID), now, by, f)
 }
 

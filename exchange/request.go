@@ -258,10 +258,12 @@ func (s *Service) ask(ctx context.Context, tx *sqldb.Tx, by registry.Actor, d *D
 		return nil
 	}
 	names := make([]string, 0, len(r.Copies))
+	var withdrawn []registry.AgencyID
 	for _, c := range r.Copies {
 		names = append(names, string(c.Recipient))
 		switch c.Fate {
 		case FateNotSent:
+			withdrawn = append(withdrawn, c.Recipient)
 			if err := withdrawDelivery(ctx, tx, d.ID, c.Recipient, r.At); err != nil {
 				return err
 			}
@@ -274,6 +276,9 @@ func (s *Service) ask(ctx context.Context, tx *sqldb.Tx, by registry.Actor, d *D
 	f := s.facts(by)
 	f["request"], f["code"], f["note"], f["recipients"] = string(r.ID), d.Code(), r.Reason, strings.Join(names, ",")
 	f["count"], f["not_sent"] = strconv.Itoa(len(names)), strconv.Itoa(counts[FateNotSent])
+	if len(withdrawn) > 0 {
+		f["withdrawn"] = joinAgencies(withdrawn) // the rate counts these as recalled
+	}
 	if r.Replacement != "" {
 		f["replacement"] = string(r.Replacement)
 	}

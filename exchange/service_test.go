@@ -530,7 +530,7 @@ func TestRefuseAndArchive(t *testing.T) {
 		t.Errorf("timeline %v", count)
 	}
 	st, err := w.Stats(ctx, registry.System("test"), w.clock.Now().AddDate(0, 0, -1), w.clock.Now())
-	if err != nil || st.Deliveries != 2 || st.Refused != 1 || st.DeliveryRate != 0.5 || len(st.Missing) != 1 || st.Missing[0].Cause != "refused" {
+	if err != nil || st.Deliveries != 2 || st.Refused != 1 || st.DeliveryRate != 0.5 || len(st.Missing) != 1 || st.Missing[0].Cause != "refused" || st.Missing[0].Stage != StageArrived {
 		t.Fatalf("%+v, %v", st, err)
 	}
 	w.clean(t)
@@ -559,7 +559,7 @@ func TestLaneSurvivesABadOne(t *testing.T) {
 		t.Fatalf("%+v", list)
 	}
 	st, err := w.Stats(ctx, w.as(clerk, "H03"), w.clock.Now().AddDate(0, 0, -1), w.clock.Now())
-	if err != nil || len(st.Missing) != 1 || st.Missing[0].Cause != "retrying" || st.DeliveryRate != 0.5 {
+	if err != nil || len(st.Missing) != 2 || st.Missing[0].Cause != "recipient-certificate" || st.Missing[1].Cause != "unregistered" || st.DeliveryRate != 0.5 {
 		t.Fatalf("%+v, %v", st, err)
 	}
 	down = false

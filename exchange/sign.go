@@ -121,7 +121,8 @@ func (s *Service) signPDF(ctx context.Context, d *Document, in SignInput, key *k
 		if !countsAsSigned(report, registry.Fingerprint(key.Certificate), int64(len(signed))) {
 			return unchanged(failf(KindInvalid, "Chữ ký vừa tạo không được bộ kiểm tra chấp nhận: %[1]s",
 				"The signature just made is not accepted by the validator: %[2]s", clip(report.Sentence("vi")), clip(report.Sentence("en")))).
-				Advise("Kiểm tra chứng thư của khóa ký (hạn dùng, tổ chức cấp).", "Check the certificate of the key (validity, issuer).")
+				Advise("Kiểm tra chứng thư của khóa ký (hạn dùng, tổ chức cấp).", "Check the certificate of the key (validity, issuer).").
+				Because(errNotAccepted)
 		}
 		return nil
 	})
@@ -219,7 +220,7 @@ func (s *Service) finishSigning(ctx context.Context, by registry.Actor, d *Docum
 // signingFailed closes the evidence that beginSigning opened.
 func (s *Service) signingFailed(ctx context.Context, by registry.Actor, d *Document, in SignInput, cause error) {
 	f := s.facts(by)
-	f["step"], f["reason"] = string(in.Step), failureText(cause)
+	f["step"], f["reason"], f["failure"] = string(in.Step), failureText(cause), signFailure(cause)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {

@@ -11,59 +11,63 @@ import (
 )
 
 // Counts are the figures of the electronic exchange rate (tỷ lệ trao đổi văn bản
-// điện tử). Neither QĐ 28/2018 nor NĐ 30/2020 gives a formula; this is the
-// working definition, version 1:
+// điện tử) by the definition RateDefinition; RATE.md has it in words.
 //
-//   - Population: documents numbered with a date of issue in the period, less
-//     cancelled numbers (Cancelled) and less documents a party could not take
-//     electronically (Excluded, QĐ 28/2018 Điều 7.1; none can be registered yet).
-//     Secret documents are never in it: the exchange refuses them (Điều 1.2).
-//   - Electronic: of these, sent through the system with a valid signature of the
-//     agency (Điều 4.1). Rate = Electronic / Population, by document.
-//   - Deliveries: document × recipient of the documents sent. Arrived are those
-//     for which the recipient's signed receipt is held. DeliveryRate = (Arrived
-//   - Refused - Recalled) / Deliveries.
-//   - Registered, Completed, Refused, Recalled by the latest receipt.
-//
-// Missing names the cause of everything that Electronic and DeliveryRate lack:
-// per kind (Of) the counts add up to the gap exactly.
+// By document: Population = Signed + those missing at StageSigned; Electronic =
+// Population less all missing documents; Rate = Electronic / Population.
+// By delivery (document × recipient): DeliveryRate = (Arrived - Refused -
+// Recalled) / Deliveries = 1 - missing before StageRegistered / Deliveries;
+// Exchanged = Deliveries less all missing ones. Cancelled, Excluded and
+// ExcludedDeliveries stand outside of the population.
 type Counts struct {
-	Population int     `json:"population"`
-	Electronic int     `json:"electronic"`
-	Rate       float64 `json:"rate"` // 0..1; 1 when the population is empty
-	Cancelled  int     `json:"cancelled"`
-	Excluded   int     `json:"excluded"`
+	Population     int     `json:"population"`
+	Signed         int     `json:"signed"`          // of it, with a valid signature of the agency
+	Electronic     int     `json:"electronic"`      // of it, signed and sent through the system
+	ElectronicOnly int     `json:"electronic_only"` // of the electronic, without a paper copy
+	WithPaper      int     `json:"with_paper"`      // of the electronic, with a paper copy (QĐ 28/2018 Điều 7.2)
+	PaperOnly      int     `json:"paper_only"`      // of the population, on paper only
+	OnTime         int     `json:"on_time"`         // of the electronic, sent by noon of the next working day (Điều 6.2)
+	Rate           float64 `json:"rate"`            // 0..1; 1 when the population is empty
+	SignedRate     float64 `json:"signed_rate"`     // Signed / Population
+	OnTimeRate     float64 `json:"on_time_rate"`    // OnTime / Electronic
+	Cancelled      int     `json:"cancelled"`
+	Excluded       int     `json:"excluded"` // secret ones among them
+	Secret         int     `json:"secret"`
 
-	Deliveries   int     `json:"deliveries"`
-	Arrived      int     `json:"arrived"`
-	Registered   int     `json:"registered"`
-	Completed    int     `json:"completed"`
-	Refused      int     `json:"refused"`
-	Recalled     int     `json:"recalled"`
-	DeliveryRate float64 `json:"delivery_rate"` // 0..1; 1 when there is none
+	Deliveries         int     `json:"deliveries"`
+	SentDeliveries     int     `json:"sent_deliveries"` // through the system
+	Arrived            int     `json:"arrived"`         // the recipient has given a status, refusals among them
+	Registered         int     `json:"registered"`      // have an arrival number
+	Completed          int     `json:"completed"`
+	Refused            int     `json:"refused"`
+	Recalled           int     `json:"recalled"`          // after they had arrived
+	Withdrawn          int     `json:"withdrawn"`         // recalled before they left
+	Exchanged          int     `json:"exchanged"`         // registered, not refused or recalled
+	DeliveryRate       float64 `json:"delivery_rate"`     // 0..1; 1 when there is none
+	RegisteredRate     float64 `json:"registered_rate"`   // Exchanged / Deliveries
+	ExcludedDeliveries int     `json:"excluded_delivery"` // to those who cannot take them electronically
 }
 
-// What Missing.Of counts.
-const (
-	OfDocument = "document"
-	OfDelivery = "delivery"
-)
-
-// Missing is one cause of documents or deliveries that are not electronic, and
-// whose turn it is.
+// Missing is how many documents or deliveries a cause keeps from counting.
 type Missing struct {
-	Cause  string        `json:"cause"` // unsealed, unsent; waiting, retrying, failed, refused, recalled
-	Text   string        `json:"text"`
-	TextEN string        `json:"text_en"`
-	Owner  registry.Role `json:"owner"` // the role whose turn it is; "" = the hub works on it
-	Count  int           `json:"count"`
-	Of     string        `json:"of"` // OfDocument or OfDelivery
+	RateCause
+	Count int `json:"count"`
 }
 
 // AgencyCounts are the figures of one agency.
 type AgencyCounts struct {
 	Agency registry.AgencyID `json:"agency"`
 	Name   string            `json:"name"`
+	Level  string            `json:"level"`
+	Counts
+}
+
+// LevelCounts are the figures of the agencies of one level (cấp).
+type LevelCounts struct {
+	Level    string `json:"level"` // registry.Agency.Level, "" = not said
+	Name     string `json:"name"`
+	NameEN   string `json:"name_en"`
+	Agencies int    `json:"agencies"` // that issued anything
 	Counts
 }
 
@@ -82,83 +86,142 @@ type DayCounts struct {
 	Counts
 }
 
+// PeriodCounts are the figures of a week (from Monday), month or quarter; the
+// first and last may be cut by the period asked for.
+type PeriodCounts struct {
+	Period string `json:"period"` // 2026-W09, 2026-03, 2026Q1
+	From   string `json:"from"`   // YYYY-MM-DD
+	To     string `json:"to"`     // last day
+	Counts
+}
+
 // Stats is the electronic exchange rate of a period, with its causes; see Counts.
 // Each breakdown has a row for what documents there are, and adds up to the
 // figures of the period.
 type Stats struct {
-	Definition int       `json:"definition"` // version of the definition
+	Definition string    `json:"definition"` // RateDefinition
 	From       time.Time `json:"from"`
-	To         time.Time `json:"to"` // exclusive
+	To         time.Time `json:"to"`  // exclusive
+	At         time.Time `json:"at"`  // when these were the figures
+	Gap        Gaps      `json:"gap"` // what Missing adds up to
 	Counts
-	Missing  []Missing      `json:"missing"`
-	ByAgency []AgencyCounts `json:"by_agency"` // by code
-	ByType   []TypeCounts   `json:"by_type"`   // in the order of DocTypes
-	ByDay    []DayCounts    `json:"by_day"`    // in order of time
+	Missing  []Missing      `json:"missing"`             // in the order of RateCauses
+	ByAgency []AgencyCounts `json:"by_agency"`           // by code
+	ByLevel  []LevelCounts  `json:"by_level"`            // in the order of levels
+	ByType   []TypeCounts   `json:"by_type"`             // in the order of DocTypes
+	ByDay    []DayCounts    `json:"by_day"`              // in order of time
+	ByPeriod []PeriodCounts `json:"by_period,omitempty"` // where RateQuery.Period asks for one
 }
 
-// causes gives all causes in the order they are shown.
-func causes() []Missing {
-	return []Missing{
-		{Cause: "unsealed", Text: "Đã cấp số nhưng chưa ký số cơ quan", TextEN: "Numbered, not sealed by the agency", Owner: registry.RoleClerk, Of: OfDocument},
-		{Cause: "unsent", Text: "Đã ký số cơ quan nhưng chưa gửi", TextEN: "Sealed, not sent", Owner: registry.RoleClerk, Of: OfDocument},
-		{Cause: "waiting", Text: "Đang chờ chuyển", TextEN: "Waiting for its turn", Of: OfDelivery},
-		{Cause: "retrying", Text: "Chuyển lỗi, hệ thống đang thử lại", TextEN: "Failed, being tried again", Of: OfDelivery},
-		{Cause: "failed", Text: "Không chuyển được, đã thôi thử lại", TextEN: "Not delivered, given up", Owner: registry.RoleAdministrator, Of: OfDelivery},
-		{Cause: "refused", Text: "Nơi nhận từ chối, trả lại", TextEN: "Refused by the recipient", Owner: registry.RoleClerk, Of: OfDelivery},
-		{Cause: "recalled", Text: "Đã lấy lại", TextEN: "Recalled", Of: OfDelivery},
-	}
+// Gaps are what is missing: of documents (Population - Electronic), of deliveries
+// up to arrival and up to registration. The causes add up to each exactly.
+type Gaps struct {
+	Documents  int `json:"documents"`
+	Arrival    int `json:"arrival"`
+	Deliveries int `json:"deliveries"`
 }
 
-// group is what the documents that are counted together have in common.
-type group struct {
-	agency  registry.AgencyID
-	docType string
-	day     int64 // since 1 January 1970 in Vietnam
-	count   int
+// The periods of RateQuery.
+const (
+	PeriodDay     = "day"
+	PeriodWeek    = "week"
+	PeriodMonth   = "month"
+	PeriodQuarter = "quarter"
+)
+
+// RateQuery narrows Rate and Gap. The zero value of each field but the times is
+// everything.
+type RateQuery struct {
+	From, To time.Time         // days in Vietnam, To exclusive
+	Agency   registry.AgencyID // the issuing agency
+	Below    bool              // with the agencies below Agency
+	Level    string            // of the issuing agency
+	Type     string            // DocType.Code
+	Period   string            // week, month or quarter: fills ByPeriod
+
+	set map[registry.AgencyID]bool // nil: every agency
 }
 
-// documentGroup and deliveryGroup are what the store counts.
-type documentGroup struct {
-	group
-	state State
-}
-
-type deliveryGroup struct {
-	group
-	transport  string
-	status     Status
-	registered bool
-}
-
-// Stats counts the documents issued from from to before to, by days in Vietnam.
-// People see their own agency, administrators also those below it, the system
-// all.
+// Stats is Rate of a period without any narrowing.
 func (s *Service) Stats(ctx context.Context, by registry.Actor, from, to time.Time) (*Stats, error) {
-	if !from.Before(to) {
-		return nil, fail(KindInvalid, "Khoảng thời gian rỗng: ngày đầu phải trước ngày cuối.", "The period is empty: its first day must be before its last.")
-	}
-	scope, only, err := s.scope(ctx, by)
+	return s.Rate(ctx, by, RateQuery{From: from, To: to})
+}
+
+// Rate counts the documents issued from From to before To, by days in Vietnam,
+// as of now. People see their own agency, administrators also those below it,
+// the system all.
+func (s *Service) Rate(ctx context.Context, by registry.Actor, q RateQuery) (*Stats, error) {
+	only, err := s.narrow(ctx, by, &q)
 	if err != nil {
 		return nil, err
 	}
-	t := newTally(scope)
-	err = s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		if err := countDocuments(ctx, tx, only, from, to, t.addDocuments); err != nil {
-			return err
-		}
-		return countDeliveries(ctx, tx, only, from, to, t.addDeliveries)
-	})
+	if _, err := s.CountRate(ctx); err != nil {
+		return nil, err
+	}
+	t := newTally(q.set)
+	part := ratePart{from: firstDay(q.From), to: firstDay(q.To), only: only, docType: q.Type}
+	now := sqldb.Micros(s.clock())
+	err = s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error { return t.read(ctx, tx, part, now) })
 	if err != nil {
 		return nil, storageError("counting", err)
 	}
-	st := t.stats()
-	st.From, st.To = from, to
-	for i := range st.ByAgency {
-		if a, err := s.reg.Agency(ctx, st.ByAgency[i].Agency); err == nil {
-			st.ByAgency[i].Name = a.Name
+	return s.finish(ctx, t, q), nil
+}
+
+// narrow checks the query and gives it the set of agencies that the actor may
+// see; only is the one agency when there is just one.
+func (s *Service) narrow(ctx context.Context, by registry.Actor, q *RateQuery) (only registry.AgencyID, err error) {
+	if !q.From.Before(q.To) {
+		return "", fail(KindInvalid, "Khoảng thời gian rỗng: ngày đầu phải trước ngày cuối.", "The period is empty: its first day must be before its last.")
+	}
+	if !slices.Contains([]string{"", PeriodDay, PeriodWeek, PeriodMonth, PeriodQuarter}, q.Period) {
+		return "", failf(KindInvalid, "Không có kỳ %q.", "There is no period %q.", q.Period).
+			Advise("Dùng day, week, month hoặc quarter.", "Use day, week, month or quarter.")
+	}
+	if q.set, only, err = s.scope(ctx, by); err != nil {
+		return "", err
+	}
+	if q.Agency != "" {
+		list := []registry.AgencyID{q.Agency}
+		if q.Below {
+			if list, err = s.reg.Subtree(ctx, q.Agency); err != nil {
+				return "", err
+			}
+		}
+		wanted := make(map[registry.AgencyID]bool, len(list))
+		for _, a := range list {
+			if q.set == nil || q.set[a] {
+				wanted[a] = true
+			}
+		}
+		if q.set, only = wanted, ""; len(list) == 1 && len(wanted) == 1 {
+			only = list[0]
 		}
 	}
-	return st, nil
+	if q.Level == "" {
+		return only, nil
+	}
+	return only, s.narrowLevel(ctx, q)
+}
+
+// narrowLevel leaves the agencies of one level in the query's set.
+func (s *Service) narrowLevel(ctx context.Context, q *RateQuery) error {
+	at := map[registry.AgencyID]bool{}
+	for after := registry.AgencyID(""); ; {
+		list, err := s.reg.Agencies(ctx, registry.Filter{Level: q.Level, After: after, Limit: 1000})
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			if after = list[i].ID; q.set == nil || q.set[after] {
+				at[after] = true
+			}
+		}
+		if len(list) == 0 {
+			q.set = at
+			return nil
+		}
+	}
 }
 
 // scope gives which agencies the actor may count: nil = all; only is the one
@@ -184,29 +247,43 @@ func (s *Service) scope(ctx context.Context, by registry.Actor) (set map[registr
 	return set, only, nil
 }
 
-// tally turns groups into figures. It is pure.
+// finish makes figures of a tally and names what is in it.
+func (s *Service) finish(ctx context.Context, t *tally, q RateQuery) *Stats {
+	st := t.stats()
+	st.From, st.To, st.At = q.From, q.To, s.clock()
+	for i := range st.ByAgency {
+		row := &st.ByAgency[i]
+		if a, err := s.reg.Agency(ctx, row.Agency); err == nil {
+			row.Name, row.Level = a.Name, a.Level
+		}
+	}
+	st.ByLevel = byLevel(st.ByAgency)
+	if q.Period != "" && q.Period != PeriodDay {
+		st.ByPeriod = byPeriod(st.ByDay, q.Period)
+	}
+	return st
+}
+
+// tally turns sums into figures. It is pure.
 type tally struct {
 	scope    map[registry.AgencyID]bool // nil: every agency
 	all      Counts
-	missing  map[string]int // by cause
+	missing  map[missingKey]int
 	byAgency map[registry.AgencyID]*Counts
 	byType   map[string]*Counts
 	byDay    map[int64]*Counts
 }
 
-func newTally(scope map[registry.AgencyID]bool) *tally {
-	return &tally{
-		scope: scope, missing: map[string]int{},
-		byAgency: map[registry.AgencyID]*Counts{}, byType: map[string]*Counts{}, byDay: map[int64]*Counts{},
-	}
+type missingKey struct {
+	unit  int
+	cause string
 }
 
-// rows gives all the figures that a group is part of; none when it is out of scope.
-func (t *tally) rows(g group) []*Counts {
-	if t.scope != nil && !t.scope[g.agency] {
-		return nil
+func newTally(scope map[registry.AgencyID]bool) *tally {
+	return &tally{
+		scope: scope, missing: map[missingKey]int{},
+		byAgency: map[registry.AgencyID]*Counts{}, byType: map[string]*Counts{}, byDay: map[int64]*Counts{},
 	}
-	return []*Counts{&t.all, rowOf(t.byAgency, g.agency), rowOf(t.byType, g.docType), rowOf(t.byDay, g.day)}
 }
 
 func rowOf[K comparable](rows map[K]*Counts, key K) *Counts {
@@ -218,81 +295,101 @@ func rowOf[K comparable](rows map[K]*Counts, key K) *Counts {
 	return c
 }
 
-func (t *tally) addDocuments(g documentGroup) {
-	rows := t.rows(g.group)
-	for _, c := range rows {
-		c.addDocuments(g)
+// read takes the sums of a part of the projection: once by each breakdown, since
+// the engine adds faster than rows travel.
+func (t *tally) read(ctx context.Context, tx *sqldb.Tx, p ratePart, now int64) error {
+	in := func(a registry.AgencyID) bool { return t.scope == nil || t.scope[a] }
+	agency := []string{"agency"}
+	if t.scope == nil || p.only != "" {
+		agency = nil // no need to look at each agency for the other breakdowns
 	}
-	if rows != nil {
-		t.missing[documentCause(g.state)] += g.count
+	err := sumRate(ctx, tx, p, []string{"agency"}, func(k rateKey, n int64) {
+		if in(k.Agency) {
+			t.whole(k, int(n))
+			rowOf(t.byAgency, k.Agency).add(k, int(n))
+		}
+	})
+	if err != nil {
+		return err
 	}
+	err = sumRate(ctx, tx, p, append(slices.Clone(agency), "type"), func(k rateKey, n int64) {
+		if len(agency) == 0 || in(k.Agency) {
+			rowOf(t.byType, k.Type).add(k, int(n))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	err = sumRate(ctx, tx, p, append(slices.Clone(agency), "day"), func(k rateKey, n int64) {
+		if len(agency) == 0 || in(k.Agency) {
+			rowOf(t.byDay, k.Day).add(k, int(n))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return lateRate(ctx, tx, p, now, func(before, after rateKey) {
+		t.add(before, -1)
+		t.add(after, 1)
+	})
 }
 
-func (t *tally) addDeliveries(g deliveryGroup) {
-	rows := t.rows(g.group)
-	for _, c := range rows {
-		c.addDeliveries(g)
-	}
-	if rows != nil {
-		t.missing[deliveryCause(g)] += g.count
-	}
-}
-
-// stats gives the figures of all that was added; the names of agencies are not known here.
-func (t *tally) stats() *Stats {
-	st := &Stats{Definition: 1, Counts: t.all.rated(), ByAgency: []AgencyCounts{}, ByType: []TypeCounts{}, ByDay: []DayCounts{}}
-	for _, m := range causes() {
-		m.Count = t.missing[m.Cause]
-		if m.Count > 0 {
-			st.Missing = append(st.Missing, m)
-		}
-	}
-	for _, a := range slices.Sorted(maps.Keys(t.byAgency)) {
-		st.ByAgency = append(st.ByAgency, AgencyCounts{Agency: a, Counts: t.byAgency[a].rated()})
-	}
-	for _, known := range DocTypes() {
-		if c := t.byType[known.Code]; c != nil {
-			st.ByType = append(st.ByType, TypeCounts{Type: known.Code, Name: known.Name, NameEN: known.NameEN, Counts: c.rated()})
-		}
-	}
-	for _, code := range slices.Sorted(maps.Keys(t.byType)) {
-		if _, known := DocTypeOf(code); !known {
-			st.ByType = append(st.ByType, TypeCounts{Type: code, Name: code, NameEN: code, Counts: t.byType[code].rated()})
-		}
-	}
-	for _, day := range slices.Sorted(maps.Keys(t.byDay)) {
-		st.ByDay = append(st.ByDay, DayCounts{Day: time.Unix(day*86400, 0).UTC().Format(time.DateOnly), Counts: t.byDay[day].rated()})
-	}
-	return st
-}
-
-func (c *Counts) addDocuments(g documentGroup) {
-	if g.state == StateCancelled {
-		c.Cancelled += g.count
+// add counts n alike in every breakdown.
+func (t *tally) add(k rateKey, n int) {
+	if t.scope != nil && !t.scope[k.Agency] {
 		return
 	}
-	c.Population += g.count
-	if documentCause(g.state) == "" {
-		c.Electronic += g.count
+	t.whole(k, n)
+	rowOf(t.byAgency, k.Agency).add(k, n)
+	rowOf(t.byType, k.Type).add(k, n)
+	rowOf(t.byDay, k.Day).add(k, n)
+}
+
+func (t *tally) whole(k rateKey, n int) {
+	t.all.add(k, n)
+	if k.Cause != "" {
+		t.missing[missingKey{k.Unit, k.Cause}] += n
 	}
 }
 
-func (c *Counts) addDeliveries(g deliveryGroup) {
-	c.Deliveries += g.count
-	if g.status != StatusNone {
-		c.Arrived += g.count
+// add counts n documents or deliveries that are alike.
+func (c *Counts) add(k rateKey, n int) {
+	marked := func(mark int64) bool { return k.Marks&mark != 0 }
+	sum := func(to *int, when bool) {
+		if when {
+			*to += n
+		}
 	}
-	if g.registered {
-		c.Registered += g.count
+	if k.Unit == unitDelivery {
+		if marked(markExcluded) {
+			c.ExcludedDeliveries += n
+			return
+		}
+		c.Deliveries += n
+		sum(&c.SentDeliveries, marked(markSent))
+		sum(&c.Arrived, marked(markArrived))
+		sum(&c.Registered, marked(markRegistered))
+		sum(&c.Completed, marked(markCompleted))
+		sum(&c.Refused, marked(markRefused))
+		sum(&c.Recalled, marked(markRecalled))
+		sum(&c.Withdrawn, marked(markWithdrawn))
+		sum(&c.Exchanged, k.Cause == "")
+		return
 	}
-	switch g.status {
-	case StatusFinished:
-		c.Completed += g.count
-	case StatusRefused:
-		c.Refused += g.count
-	case StatusRecallAgreed:
-		c.Recalled += g.count
+	if marked(markCancelled | markExcluded) {
+		sum(&c.Cancelled, marked(markCancelled))
+		sum(&c.Excluded, marked(markExcluded))
+		sum(&c.Secret, marked(markSecret))
+		return
 	}
+	electronic := k.Cause == ""
+	c.Population += n
+	sum(&c.Signed, marked(markSigned))
+	sum(&c.Electronic, electronic)
+	sum(&c.ElectronicOnly, electronic && !marked(markPaper))
+	sum(&c.WithPaper, electronic && marked(markPaper))
+	sum(&c.PaperOnly, !electronic && marked(markPaper) && !marked(markSigned))
+	sum(&c.OnTime, electronic && marked(markOnTime))
 }
 
 // rated gives the counts with their rates.
@@ -303,40 +400,91 @@ func (c Counts) rated() Counts {
 		}
 		return float64(part) / float64(whole)
 	}
-	c.Rate = ratio(c.Electronic, c.Population)
-	c.DeliveryRate = ratio(c.Arrived-c.Refused-c.Recalled, c.Deliveries)
+	c.Rate, c.SignedRate, c.OnTimeRate = ratio(c.Electronic, c.Population), ratio(c.Signed, c.Population), ratio(c.OnTime, c.Electronic)
+	c.DeliveryRate, c.RegisteredRate = ratio(c.Arrived-c.Refused-c.Recalled, c.Deliveries), ratio(c.Exchanged, c.Deliveries)
 	return c
 }
 
-// documentCause tells why a numbered document does not count as electronic; ""
-// when it does, or is out of the population.
-func documentCause(s State) string {
-	switch s {
-	case StateSent, StateCancelled:
-		return ""
-	case StateSealed:
-		return "unsent"
+// plus adds up counts; rates are those of rated.
+func (c *Counts) plus(o Counts) {
+	for _, f := range [][2]*int{
+		{&c.Population, &o.Population}, {&c.Signed, &o.Signed}, {&c.Electronic, &o.Electronic}, {&c.ElectronicOnly, &o.ElectronicOnly},
+		{&c.WithPaper, &o.WithPaper}, {&c.PaperOnly, &o.PaperOnly}, {&c.OnTime, &o.OnTime}, {&c.Cancelled, &o.Cancelled}, {&c.Excluded, &o.Excluded},
+		{&c.Secret, &o.Secret}, {&c.Deliveries, &o.Deliveries}, {&c.SentDeliveries, &o.SentDeliveries}, {&c.Arrived, &o.Arrived},
+		{&c.Registered, &o.Registered}, {&c.Completed, &o.Completed}, {&c.Refused, &o.Refused}, {&c.Recalled, &o.Recalled}, {&c.Withdrawn, &o.Withdrawn},
+		{&c.Exchanged, &o.Exchanged}, {&c.ExcludedDeliveries, &o.ExcludedDeliveries},
+	} {
+		*f[0] += *f[1]
 	}
-	return "unsealed"
 }
 
-// deliveryCause tells why a delivery does not count; "" when it does.
-func deliveryCause(g deliveryGroup) string {
-	switch g.status {
-	case StatusRefused:
-		return "refused"
-	case StatusRecallAgreed:
-		return "recalled"
-	case StatusNone:
-		switch g.transport {
-		case TransportWithdrawn:
-			return "recalled"
-		case TransportFail:
-			return "failed"
-		case TransportProcessing:
-			return "retrying"
+// gaps tells what is missing, from the figures alone and not from the causes.
+func (c *Counts) gaps() Gaps {
+	return Gaps{Documents: c.Population - c.Electronic, Arrival: c.Deliveries - (c.Arrived - c.Refused - c.Recalled), Deliveries: c.Deliveries - c.Exchanged}
+}
+
+// stats gives the figures of all that was added; the names of agencies are not known here.
+func (t *tally) stats() *Stats {
+	st := &Stats{Definition: RateDefinition, Counts: t.all.rated(), Gap: t.all.gaps(), Missing: []Missing{},
+		ByAgency: []AgencyCounts{}, ByLevel: []LevelCounts{}, ByType: []TypeCounts{}, ByDay: []DayCounts{}}
+	for _, c := range RateCauses() {
+		unit := unitDocument
+		if c.Of == OfDelivery {
+			unit = unitDelivery
 		}
-		return "waiting"
+		if n := t.missing[missingKey{unit, c.Cause}]; n > 0 {
+			st.Missing = append(st.Missing, Missing{RateCause: c, Count: n})
+		}
 	}
-	return ""
+	st.mustExplain()
+	none := Counts{}
+	for _, a := range slices.Sorted(maps.Keys(t.byAgency)) {
+		if c := t.byAgency[a]; *c != none {
+			st.ByAgency = append(st.ByAgency, AgencyCounts{Agency: a, Counts: c.rated()})
+		}
+	}
+	for _, known := range DocTypes() {
+		if c := t.byType[known.Code]; c != nil && *c != none {
+			st.ByType = append(st.ByType, TypeCounts{Type: known.Code, Name: known.Name, NameEN: known.NameEN, Counts: c.rated()})
+		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(t.byType)) {
+		if _, known := DocTypeOf(code); !known && *t.byType[code] != none {
+			name, nameEN := code, code
+			if code == "" {
+				name, nameEN = "Văn bản mật", "Secret documents"
+			}
+			st.ByType = append(st.ByType, TypeCounts{Type: code, Name: name, NameEN: nameEN, Counts: t.byType[code].rated()})
+		}
+	}
+	for _, day := range slices.Sorted(maps.Keys(t.byDay)) {
+		if c := t.byDay[day]; *c != none {
+			st.ByDay = append(st.ByDay, DayCounts{Day: dayText(day), Counts: c.rated()})
+		}
+	}
+	return st
+}
+
+// explained adds the causes up to gaps.
+func (st *Stats) explained() Gaps {
+	var g Gaps
+	for _, m := range st.Missing {
+		switch {
+		case m.Of == OfDocument:
+			g.Documents += m.Count
+		case m.Stage == StageRegistered:
+			g.Deliveries += m.Count
+		default:
+			g.Arrival += m.Count
+			g.Deliveries += m.Count
+		}
+	}
+	return g
+}
+
+// mustExplain holds the promise of the table of causes: they add up to the gap.
+func (st *Stats) mustExplain() {
+	if got := st.explained(); got != st.Gap {
+		panic("cannot happen: the causes of the exchange rate do not add up to its gap")
+	}
 }

@@ -54,7 +54,7 @@ func selectStrayNumbers(ctx context.Context, tx *sqldb.Tx) ([]DocumentID, error)
 func selectLost(ctx context.Context, tx *sqldb.Tx) ([]string, error) {
 	return sqldb.Collect(ctx, tx, func(row scanner) (id string, err error) {
 		return id, row.Scan(&id)
-	}, `SELECT l.subject FROM ledger_entry l WHERE l.kind = 'document.drafted'
+	}, `SELECT l.subject FROM ledger_entry l WHERE l.kind IN ('document.drafted', 'document.paper')
 			AND NOT EXISTS (SELECT 1 FROM exchange_document d WHERE d.id = l.subject)
 		UNION ALL SELECT l.subject FROM ledger_entry l WHERE l.kind IN ('incoming.received', 'incoming.rejected')
 			AND NOT EXISTS (SELECT 1 FROM exchange_incoming i WHERE i.id = l.subject)`)
@@ -107,7 +107,7 @@ func selectDocumentFacts(ctx context.Context, tx *sqldb.Tx, after string, limit 
 	histories := map[string]*history{}
 	err = readEvidence(ctx, tx, func(subject, kind string, body facts) { historyOf(histories, subject).outgoing(kind, body) },
 		`SELECT l.id, l.subject, l.kind, l.body FROM exchange_document d JOIN ledger_entry l ON l.subject = d.id WHERE d.id > $1 AND d.id <= $2
-			AND l.kind IN ('document.drafted', 'document.signed', 'document.numbered', 'document.number-cancelled', 'document.sent', 'document.updated', 'document.archived')`,
+			AND l.kind IN ('document.drafted', 'document.signed', 'document.numbered', 'document.number-cancelled', 'document.sent', 'document.updated', 'document.archived', 'document.paper')`,
 		after, last)
 	for id, f := range at {
 		f.history = histories[string(id)]
@@ -211,7 +211,7 @@ func selectIncomingFacts(ctx context.Context, tx *sqldb.Tx, after string, limit 
 }
 
 func eachDigest(ctx context.Context, tx *sqldb.Tx, yield func(blob.Digest) error) (err error) {
-	rows, err := tx.Query(ctx, `SELECT pdf FROM exchange_document UNION ALL SELECT pdf FROM exchange_revision UNION ALL SELECT pdf FROM exchange_incoming`)
+	rows, err := tx.Query(ctx, `SELECT pdf FROM exchange_document WHERE pdf <> '' UNION ALL SELECT pdf FROM exchange_revision UNION ALL SELECT pdf FROM exchange_incoming`)
 	if err != nil {
 		return err
 	}

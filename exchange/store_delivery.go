@@ -66,27 +66,27 @@ func selectWaiting(ctx context.Context, tx *sqldb.Tx, recipient registry.AgencyI
 		var w waiting
 		d := &w.document
 		var issued, due, sent int64
-		err := row.Scan(&w.ID, &w.Recipient, &w.Attempts, &d.ID, &d.Agency, &d.Type, &d.Subject, &d.Notation, &d.Number, &d.Year, &issued,
+		err := row.Scan(&w.ID, &w.Recipient, &w.Attempts, &w.failure, &d.ID, &d.Agency, &d.Type, &d.Subject, &d.Notation, &d.Number, &d.Year, &issued,
 			&d.Place, &d.Priority, &due, &d.SignerName, &d.SignerPosition, &d.Competence, &d.PDF.Digest, &d.PDF.Size, &d.Axis, &sent)
 		w.Document = d.ID
 		d.Issued, d.Due, d.Sent = issueDate(issued), sqldb.Time(due), sqldb.Time(sent)
 		return w, err
-	}, `SELECT v.id, v.recipient, v.attempts, d.id, d.agency, d.type, d.subject, d.notation, d.number, d.year, d.issued,
+	}, `SELECT v.id, v.recipient, v.attempts, v.failure, d.id, d.agency, d.type, d.subject, d.notation, d.number, d.year, d.issued,
 			d.place, d.priority, d.due, d.signer_name, d.signer_position, d.competence, d.pdf, d.pdf_size, d.axis, d.sent
 		FROM exchange_delivery v JOIN exchange_document d ON d.id = v.document
 		WHERE v.recipient = $1 AND v.transport <> 'done' AND v.transport <> 'fail' AND v.transport <> 'withdrawn' AND v.next <= $2 ORDER BY v.seq LIMIT $3`,
 		string(recipient), sqldb.Micros(now), limit)
 }
 
-func postponeDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, cause string, at, now time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'processing', attempts = attempts + 1, last_error = $2, next = $3, updated = $4
-		WHERE id = $1 AND transport <> 'done' AND transport <> 'withdrawn'`, string(id), cause, sqldb.Micros(at), sqldb.Micros(now))
+func postponeDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, cause, failure string, at, now time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'processing', attempts = attempts + 1, last_error = $2, next = $3, updated = $4, failure = $5
+		WHERE id = $1 AND transport <> 'done' AND transport <> 'withdrawn'`, string(id), cause, sqldb.Micros(at), sqldb.Micros(now), failure)
 	return err
 }
 
-func failDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, cause string, now time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'fail', attempts = attempts + 1, last_error = $2, updated = $3
-		WHERE id = $1 AND transport <> 'done' AND transport <> 'withdrawn'`, string(id), cause, sqldb.Micros(now))
+func failDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, cause, failure string, now time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'fail', attempts = attempts + 1, last_error = $2, updated = $3, failure = $4
+		WHERE id = $1 AND transport <> 'done' AND transport <> 'withdrawn'`, string(id), cause, sqldb.Micros(now), failure)
 	return err
 }
 
@@ -180,7 +180,7 @@ func retryDeliveries(ctx context.Context, tx *sqldb.Tx, id DocumentID, now time.
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	_, err = tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'initial', attempts = 0, next = 0, updated = $2 WHERE document = $1 AND transport = 'fail'`,
+	_, err = tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'initial', attempts = 0, next = 0, updated = $2, failure = '' WHERE document = $1 AND transport = 'fail'`,
 		string(id), sqldb.Micros(now))
 	return list, err
 }

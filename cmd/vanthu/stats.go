@@ -167,7 +167,7 @@ func (r statsReport) period() string {
 }
 
 func (r statsReport) definition() string {
-	return fmt.Sprintf("Cách tính (định nghĩa làm việc, phiên bản %d): tỷ lệ là số văn bản đã gửi qua hệ thống với chữ ký số hợp lệ của cơ quan "+
+	return fmt.Sprintf("Cách tính (định nghĩa làm việc, phiên bản %s): tỷ lệ là số văn bản đã gửi qua hệ thống với chữ ký số hợp lệ của cơ quan "+
 		"(QĐ 28/2018/QĐ-TTg Điều 4) chia cho số văn bản đã cấp số, phát hành trong kỳ; không tính %s số đã hủy và %s văn bản mà một bên không "+
 		"nhận được bằng điện tử (Điều 7). Văn bản mật không thuộc phạm vi (Điều 1). QĐ 28/2018/QĐ-TTg và NĐ 30/2020/NĐ-CP không ấn định công thức.",
 		r.Definition, grouped(r.Cancelled), grouped(r.Excluded))

@@ -23,7 +23,7 @@ import (
 // sampleReport has n agencies, most of them complete, and causes for what is missing.
 func sampleReport(n int, by string) statsReport {
 	stats := &exchange.Stats{
-		Definition: 1,
+		Definition: exchange.RateDefinition,
 		From:       time.Date(2026, 1, 1, 0, 0, 0, 0, vietnam()),
 		To:         time.Date(2026, 4, 1, 0, 0, 0, 0, vietnam()),
 	}
@@ -54,9 +54,9 @@ func sampleReport(n int, by string) statsReport {
 	}
 	if missing := stats.Population - stats.Electronic; missing > 0 {
 		stats.Missing = []exchange.Missing{
-			{Cause: "unsealed", Text: "Đã cấp số nhưng chưa ký số cơ quan", Owner: registry.RoleClerk, Count: missing, Of: exchange.OfDocument},
-			{Cause: "waiting", Text: "Đang chờ chuyển", Count: stats.Deliveries - stats.Arrived, Of: exchange.OfDelivery},
-			{Cause: "refused", Text: "Nơi nhận từ chối, trả lại", Owner: registry.RoleClerk, Count: stats.Refused, Of: exchange.OfDelivery},
+			{RateCause: exchange.RateCause{Cause: "unsealed", Text: "Đã cấp số nhưng chưa ký số cơ quan", Owner: registry.RoleClerk, Of: exchange.OfDocument}, Count: missing},
+			{RateCause: exchange.RateCause{Cause: "waiting", Text: "Đang chờ chuyển", Of: exchange.OfDelivery}, Count: stats.Deliveries - stats.Arrived},
+			{RateCause: exchange.RateCause{Cause: "refused", Text: "Nơi nhận từ chối, trả lại", Owner: registry.RoleClerk, Of: exchange.OfDelivery}, Count: stats.Refused},
 		}
 	}
 	if stats.Population > 0 {
