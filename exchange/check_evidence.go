@@ -29,7 +29,7 @@ func pinnedTime(t time.Time) string {
 func (d *Document) described() facts {
 	return facts{"agency": string(d.Agency), "type": d.Type, "subject": d.Subject, "notation": d.Notation, "place": d.Place,
 		"priority": strconv.Itoa(int(d.Priority)), "due": pinnedTime(d.Due), "signer_name": d.SignerName,
-		"signer_position": d.SignerPosition, "competence": d.Competence}
+		"signer_position": d.SignerPosition, "competence": d.Competence, "details": d.Details.pinned()}
 }
 
 // pinned is all that the evidence says of a document, as its row has it.

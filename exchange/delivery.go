@@ -53,6 +53,7 @@ const (
 	jobNotify   jobs.Kind = "exchange.notify"   // lane by recipient
 	jobArchive  jobs.Kind = "exchange.archive"  // lane by document
 	jobNotices  jobs.Kind = "exchange.notices"  // lane by recipient
+	jobWatch    jobs.Kind = "exchange.watch"    // one lane
 )
 
 // lane is the argument of lane jobs.
@@ -237,6 +238,9 @@ func (s *Service) Resume(ctx context.Context) error {
 					return err
 				}
 			}
+		}
+		if err := s.watchAt(ctx, tx, s.clock()); err != nil {
+			return err
 		}
 		ready, err := selectUnarchived(ctx, tx)
 		if err != nil {

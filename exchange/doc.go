@@ -111,6 +111,7 @@ func New(cfg Config) (*Service, error) {
 	s.jobs.Handle(jobNotify, s.runNotify)
 	s.jobs.Handle(jobArchive, s.runArchive)
 	s.jobs.Handle(jobNotices, s.runNotices)
+	s.jobs.Handle(jobWatch, s.runWatch)
 	return s, nil
 }
 

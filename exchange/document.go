@@ -67,6 +67,12 @@ const (
 	ActAgreeUpdate   Act = "agree-update"
 	ActDeclineUpdate Act = "decline-update"
 
+	ActRevise      Act = "revise"   // a new version of a draft
+	ActReturn      Act = "return"   // a draft, to its drafter
+	ActComment     Act = "comment"  // on a draft
+	ActSchedule    Act = "schedule" // a sending to come
+	ActArchive     Act = "archive"  // by the hub
+	ActSetSeries   Act = "set-series"
 	ActSetCalendar Act = "set-calendar" // days off and days worked instead
 )
 
@@ -76,16 +82,18 @@ const (
 func RolesFor(a Act) []registry.Role {
 	const clerk, leader, officer = registry.RoleClerk, registry.RoleLeader, registry.RoleOfficer
 	switch a {
-	case ActDraft, ActInitial, ActProcess, ActFinish:
+	case ActDraft, ActRevise, ActInitial, ActProcess, ActFinish:
 		return []registry.Role{officer, leader}
 	case ActApprove, ActAssign:
 		return []registry.Role{leader}
-	case ActNumber, ActSeal, ActSend, ActCancelNumber, ActRegister, ActRefuse, ActRecall, ActAgreeRecall, ActDeclineRecall,
+	case ActComment, ActReturn:
+		return []registry.Role{officer, leader, clerk}
+	case ActNumber, ActSeal, ActSend, ActSchedule, ActCancelNumber, ActRegister, ActRefuse, ActRecall, ActAgreeRecall, ActDeclineRecall,
 		ActAgreeUpdate, ActDeclineUpdate:
 		return []registry.Role{clerk}
 	case ActRetry:
 		return []registry.Role{clerk, registry.RoleAdministrator}
-	case ActSetCalendar:
+	case ActSetCalendar, ActSetSeries:
 		return []registry.Role{registry.RoleAdministrator}
 	}
 	return nil
@@ -104,6 +112,11 @@ type transition[S comparable] struct {
 // no line for a state is a conflict.
 func documentTransitions() []transition[State] {
 	return []transition[State]{
+		{StateDraft, ActRevise, StateDraft},
+		{StateInitialled, ActRevise, StateDraft}, // a new file has no initials
+		{StateDraft, ActReturn, StateDraft},
+		{StateInitialled, ActReturn, StateDraft},
+		{StateApproved, ActReturn, StateDraft}, // while it has no number
 		{StateDraft, ActInitial, StateInitialled},
 		{StateDraft, ActApprove, StateApproved}, // refused when initials are required by configuration
 		{StateInitialled, ActApprove, StateApproved},
@@ -165,8 +178,13 @@ type Document struct {
 	Archived       time.Time           `json:"archived,omitzero"`
 	Package        blob.Ref            `json:"package,omitzero"` // in the archive store, once archived
 	Recipients     []registry.AgencyID `json:"recipients,omitempty"`
+	Series         string              `json:"series,omitempty"`   // of the number, or chosen for it; see Series
+	Returned       bool                `json:"returned,omitempty"` // given back: the drafter has to change it first
+	SendAt         time.Time           `json:"send_at,omitzero"`   // when the hub will send it (hẹn giờ gửi)
+	Details        Details             `json:"details,omitzero"`
 
 	version int64
+	plan    string // JSON of a sending to come
 }
 
 // Code is number and symbol as printed, "05/QĐ-UBND" (NĐ 30/2020 Điều 15); ""
@@ -182,8 +200,10 @@ func (d *Document) Acts(by registry.Actor) []Act {
 	for _, t := range documentTransitions() {
 		ok := t.from == d.State && may(by, t.act)
 		switch t.act {
-		case ActNumber:
+		case ActNumber, ActReturn:
 			ok = ok && d.Number == 0
+		case ActInitial, ActApprove:
+			ok = ok && !d.Returned
 		case ActCancelNumber:
 			ok = ok && d.Number != 0
 		}
@@ -296,5 +316,5 @@ func (in *DraftInput) clean() (DocType, error) {
 	if in.PDF == nil {
 		return t, fail(KindInvalid, "Thiếu tệp PDF.", "The PDF is missing.")
 	}
-	return t, nil
+	return t, in.Details.clean(t)
 }

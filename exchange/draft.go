@@ -24,6 +24,8 @@ type DraftInput struct {
 	Due                                    time.Time // hạn xử lý; zero = none
 	SignerName, SignerPosition, Competence string
 	Secrecy                                string // any mark of secrecy: refused, QĐ 28/2018 Điều 1.2
+	Series                                 string // chosen series of numbers; "" = by the type, see Series
+	Details                                Details
 	PDF                                    io.Reader
 }
 
@@ -72,7 +74,7 @@ func (s *Service) Draft(ctx context.Context, by registry.Actor, in DraftInput) (
 	d := &Document{
 		ID: DocumentID(newID()), Agency: agency.ID, Type: t.Code, Subject: in.Subject, Notation: in.Notation, Place: in.Place,
 		Priority: in.Priority, Due: in.Due.UTC().Truncate(time.Microsecond), SignerName: in.SignerName, SignerPosition: in.SignerPosition,
-		Competence: in.Competence, State: StateDraft, PDF: ref, CreatedBy: by.Person, Created: now, Updated: now, version: 1,
+		Competence: in.Competence, Series: in.Series, Details: in.Details, State: StateDraft, PDF: ref, CreatedBy: by.Person, Created: now, Updated: now, version: 1,
 	}
 	if in.Due.IsZero() {
 		d.Due = time.Time{}

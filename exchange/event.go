@@ -216,6 +216,12 @@ func requestTemplate(kind string) (vi, en string) {
 		return "Yêu cầu của {from} đến trước văn bản: {note}", "A request of {from} came before its document: {note}"
 	case "notice.received":
 		return "{from} yêu cầu cập nhật văn bản", "{from} asks to update the document"
+	case "delivery.overdue":
+		return "Sau {hours} giờ chưa chuyển được tới {recipient}[: {reason}]", "Not delivered to {recipient} within {hours} hours[: {reason}]"
+	case "delivery.undelivered":
+		return "Không chuyển được tới {recipient} trong {hours} giờ[: {reason}]", "Non-delivery: {recipient} has not had it for {hours} hours[: {reason}]"
+	case "delivery.arrived-late":
+		return "Đã chuyển được tới {recipient} sau {hours} giờ", "Delivered to {recipient} after {hours} hours after all"
 	case "view.incoming", "view.document":
 		return "Mở xem văn bản", "Opened the file"
 	case "incoming.recall":

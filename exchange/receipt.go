@@ -158,6 +158,11 @@ func (s *Service) acceptReceipt(ctx context.Context, tx *sqldb.Tx, r *Receipt, n
 	if err != nil || !changed {
 		return err
 	}
+	if r.step == 1 {
+		if err := s.arrivedLate(ctx, tx, r, now); err != nil {
+			return err
+		}
+	}
 	if err := s.answered(ctx, tx, r, now); err != nil {
 		return err
 	}

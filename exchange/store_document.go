@@ -17,14 +17,22 @@ import (
 type scanner = sqldb.Scanner
 
 const documentColumns = `id, agency, type, subject, notation, number, year, issued, place, priority, due, signer_name, signer_position,
-	competence, state, version, pdf, pdf_size, axis, created_by, created, updated, sent, archived, package, package_size`
+	competence, state, version, pdf, pdf_size, axis, created_by, created, updated, sent, archived, package, package_size,
+	series, returned, send_at, plan, details`
 
 func scanDocument(row scanner) (Document, error) {
 	var d Document
-	var issued, due, created, updated, sent, archived int64
+	var issued, due, created, updated, sent, archived, sendAt int64
+	var returned int
+	var details string
 	err := row.Scan(&d.ID, &d.Agency, &d.Type, &d.Subject, &d.Notation, &d.Number, &d.Year, &issued, &d.Place, &d.Priority, &due,
 		&d.SignerName, &d.SignerPosition, &d.Competence, &d.State, &d.version, &d.PDF.Digest, &d.PDF.Size, &d.Axis, &d.CreatedBy,
-		&created, &updated, &sent, &archived, &d.Package.Digest, &d.Package.Size)
+		&created, &updated, &sent, &archived, &d.Package.Digest, &d.Package.Size,
+		&d.Series, &returned, &sendAt, &d.plan, &details)
+	if err == nil && details != "" {
+		err = json.Unmarshal([]byte(details), &d.Details)
+	}
+	d.Returned, d.SendAt = returned != 0, sqldb.Time(sendAt)
 	d.Issued, d.Due, d.Created, d.Updated = issueDate(issued), sqldb.Time(due), sqldb.Time(created), sqldb.Time(updated)
 	d.Sent, d.Archived = sqldb.Time(sent), sqldb.Time(archived)
 	return d, err
@@ -37,11 +45,12 @@ func (d *Document) search() string {
 
 func insertDocument(ctx context.Context, tx *sqldb.Tx, d *Document) error {
 	_, err := tx.Exec(ctx, `INSERT INTO exchange_document (`+documentColumns+`, search)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27)`,
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32)`,
 		string(d.ID), string(d.Agency), d.Type, d.Subject, d.Notation, d.Number, d.Year, sqldb.Micros(d.Issued), d.Place, int(d.Priority),
 		sqldb.Micros(d.Due), d.SignerName, d.SignerPosition, d.Competence, string(d.State), d.version, string(d.PDF.Digest), d.PDF.Size,
 		d.Axis, string(d.CreatedBy), sqldb.Micros(d.Created), sqldb.Micros(d.Updated), sqldb.Micros(d.Sent), sqldb.Micros(d.Archived),
-		string(d.Package.Digest), d.Package.Size, d.search())
+		string(d.Package.Digest), d.Package.Size,
+		d.Series, bit(d.Returned), sqldb.Micros(d.SendAt), d.plan, d.Details.pinned(), d.search())
 	return err
 }
 
@@ -50,9 +59,11 @@ func insertDocument(ctx context.Context, tx *sqldb.Tx, d *Document) error {
 func updateDocument(ctx context.Context, tx *sqldb.Tx, d *Document, version int64) error {
 	d.version = version + 1
 	res, err := tx.Exec(ctx, `UPDATE exchange_document SET number = $3, year = $4, issued = $5, state = $6, version = $7, pdf = $8, pdf_size = $9,
-		axis = $10, updated = $11, sent = $12, archived = $13, package = $14, package_size = $15, search = $16 WHERE id = $1 AND version = $2`,
+		axis = $10, updated = $11, sent = $12, archived = $13, package = $14, package_size = $15, search = $16,
+		series = $17, returned = $18, send_at = $19, plan = $20 WHERE id = $1 AND version = $2`,
 		string(d.ID), version, d.Number, d.Year, sqldb.Micros(d.Issued), string(d.State), d.version, string(d.PDF.Digest), d.PDF.Size,
-		d.Axis, sqldb.Micros(d.Updated), sqldb.Micros(d.Sent), sqldb.Micros(d.Archived), string(d.Package.Digest), d.Package.Size, d.search())
+		d.Axis, sqldb.Micros(d.Updated), sqldb.Micros(d.Sent), sqldb.Micros(d.Archived), string(d.Package.Digest), d.Package.Size, d.search(),
+		d.Series, bit(d.Returned), sqldb.Micros(d.SendAt), d.plan)
 	return changedOne(res, err)
 }
 

@@ -180,7 +180,7 @@ func (s *Service) enqueue(ctx context.Context, tx *sqldb.Tx, d *Document, to []r
 			return err
 		}
 	}
-	return nil
+	return s.watchAt(ctx, tx, at.Add(overdueAfter))
 }
 
 // Replace sends a sealed document in the place of one that was sent (thay thế):

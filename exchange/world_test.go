@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -294,5 +295,16 @@ func wantKind(tb testing.TB, err error, k Kind) {
 	tb.Helper()
 	if KindOf(err) != k {
 		tb.Fatalf("error %v, want kind %q", err, k)
+	}
+}
+
+// keyless makes an agency's receipt key fail while *down.
+func (w *world) keyless(down *bool, agency registry.AgencyID) func(context.Context, registry.AgencyID) (*keys.Key, error) {
+	old := w.cfg.ReceiptKey
+	return func(ctx context.Context, a registry.AgencyID) (*keys.Key, error) {
+		if *down && a == agency {
+			return nil, errors.New("the key store does not answer")
+		}
+		return old(ctx, a)
 	}
 }
