@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vanthu/exchange"
+	"vanthu/exchange/eventstream"
 	"vanthu/exchange/registry"
 	"vanthu/exchange/webhook"
 	"vanthu/signing"
@@ -27,12 +28,13 @@ type Config struct {
 	Now    func() time.Time // nil = time.Now
 }
 
-// server holds what every request needs; it never changes after New.
+// server holds what every request needs; but for the count of open streams it never changes after New.
 type server struct {
 	cfg     Config
 	voices  map[string]*voice
 	assets  *assets
 	log     *slog.Logger
+	streams eventstream.Places
 	files   http.Handler // the embedded files under /static/
 	handler http.Handler
 }
@@ -72,6 +74,7 @@ func (s *server) routes() *http.ServeMux {
 	mux.Handle("POST /logout", s.open(s.logout))
 
 	mux.Handle("GET /{$}", s.user(s.home))
+	mux.Handle("GET /events", s.open(s.events))
 	mux.Handle("GET /incoming", s.user(s.incomingList))
 	mux.Handle("GET /incoming/{id}", s.user(s.incomingPage))
 	mux.Handle("GET /incoming/{id}/pdf", s.user(s.incomingPDF))

@@ -63,7 +63,11 @@ func (s *server) guard(mux http.Handler) http.Handler {
 				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.status),
 				slog.Int64("bytes", rec.bytes), slog.Duration("took", s.cfg.Now().Sub(start)))
 		}()
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), visitKey{}, id), pageTimeout)
+		limit := pageTimeout
+		if r.URL.Path == "/events" {
+			limit = streamTimeout
+		}
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), visitKey{}, id), limit)
 		defer cancel()
 		r = r.WithContext(ctx)
 		if r.Body != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"vanthu/exchange"
+	"vanthu/exchange/eventstream"
 	"vanthu/exchange/registry"
 	"vanthu/exchange/webhook"
 	"vanthu/storage/sqldb"
@@ -46,7 +47,7 @@ type api struct {
 	service  *exchange.Service
 	registry *registry.Registry
 	webhooks *webhook.Hooks
-	streams  streams
+	streams  eventstream.Places
 	keep     *kept
 	log      *slog.Logger
 	maxBody  int64

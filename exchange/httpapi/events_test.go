@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"vanthu/exchange"
+	"vanthu/exchange/eventstream"
 	"vanthu/exchange/registry"
 	"vanthu/storage/sqldb"
 )
@@ -142,7 +143,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	w := newWorld(t)
 	url := w.server.URL + "/api/v1/events"
 	var ends []func()
-	for range streamsOfOne {
+	for range eventstream.PlacesOfOne {
 		_, end := listen(t, url, w.token, nil)
 		ends = append(ends, end)
 	}
@@ -171,7 +172,7 @@ func TestStreamsAreBounded(t *testing.T) {
 func TestStreamShowsThatItLives(t *testing.T) {
 	w := newWorld(t)
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		stream(r.Context(), rw, w.service, registry.Actor{Agency: "H99"}, 0, kindsOf("test.*"), 20*time.Millisecond)
+		eventstream.Serve(r.Context(), rw, w.service, registry.Actor{Agency: "H99"}, 0, eventstream.Options{Wants: eventstream.Kinds("test.*"), Beat: 20 * time.Millisecond})
 	}))
 	defer server.Close()
 	events, end := listen(t, server.URL, "", nil)

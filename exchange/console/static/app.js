@@ -76,3 +76,53 @@ document.addEventListener("keydown", (event) => {
   const box = document.querySelector("input[type=search]");
   if (box) { event.preventDefault(); box.focus(); }
 });
+
+// Parts of a page that follow what happens: data-live names kinds of events ("document.", "incoming."). When one of them
+// happens the page is asked for again and the part is exchanged, unless somebody is typing or has something open there.
+// The stream is closed while nobody looks at the page: a browser has few connections to one server.
+function follow() {
+  let source = null;
+  let last = "";
+  let due = 0;
+  const wanted = new Set();
+  const busy = (part) => part.contains(document.activeElement) && document.activeElement.matches("input,textarea,select")
+    || part.querySelector("details[open]") !== null;
+  const refresh = async () => {
+    due = 0;
+    const ids = [...wanted];
+    wanted.clear();
+    const answer = await fetch(location.href, { headers: { "X-Live": "1" } }).catch(() => null);
+    if (!answer || !answer.ok || answer.redirected) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const id of ids) {
+      const old = document.getElementById(id);
+      const now = fresh.getElementById(id);
+      if (!old || !now || busy(old) || old.innerHTML === now.innerHTML) continue;
+      old.replaceWith(document.adoptNode(now));
+      prepare(now);
+      if (window.htmx) window.htmx.process(now);
+    }
+  };
+  const happened = (event) => {
+    last = event.lastEventId;
+    const { kind } = JSON.parse(event.data);
+    for (const part of all(document, "[data-live][id]")) {
+      if (part.dataset.live.split(" ").some((prefix) => kind.startsWith(prefix))) wanted.add(part.id);
+    }
+    if (wanted.size && !due) due = setTimeout(refresh, 300);
+  };
+  const open = () => {
+    if (source || document.hidden || !document.querySelector("[data-live]")) return;
+    source = new EventSource("/events" + (last && "?after=" + last));
+    source.onmessage = happened;
+  };
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) { open(); return; }
+    if (source) source.close();
+    source = null;
+  });
+  window.addEventListener("pagehide", () => { if (source) source.close(); source = null; });
+  window.addEventListener("pageshow", open);
+  open();
+}
+follow();
