@@ -2,6 +2,7 @@ package signing
 
 import (
 	"fmt"
+	"strings"
 
 	"vanthu/signing/pdf"
 	"vanthu/signing/pki"
@@ -50,7 +51,11 @@ func (v *verifier) compare(it *item) error {
 		it.fault(Altered, pki.Reason{Code: codeForbidden, Sub: pki.FormatFailure, Detail: worst})
 	default:
 		it.changes = ChangesUnclear
-		it.fault(Unclear, pki.Reason{Code: codeChangesUnclear, Sub: pki.Generic, Detail: worst})
+		sub := pki.Generic
+		if strings.HasPrefix(worst, pdf.RuleLockedFill) {
+			sub = pki.SigConstraints
+		}
+		it.fault(Unclear, pki.Reason{Code: codeChangesUnclear, Sub: sub, Detail: worst})
 	}
 	return nil
 }

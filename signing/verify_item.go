@@ -245,7 +245,10 @@ func worse(a, b *bool) *bool {
 // broken tells a signature that is wrong from one that cannot be judged for want of an algorithm or certificate.
 func broken(reasons pki.Reasons) Integrity {
 	for _, r := range reasons {
-		if r.Code != pki.CodeAlgorithm && r.Code != pki.CodeNoSigner && r.Code != pki.CodeLimit {
+		switch r.Code {
+		case pki.CodeAlgorithm, pki.CodeNoSigner, pki.CodeLimit:
+		case pki.CodeTimestampInvalid: // only says whose signature the next reasons are about
+		default:
 			return Altered
 		}
 	}

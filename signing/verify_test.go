@@ -91,11 +91,16 @@ const contentsRoom = 16 << 10 // hexadecimal digits for the CMS data
 
 // sign writes field 5 (or num) with its dictionary and closes the revision; makeCMS gets the digest of the ByteRange.
 func (p *paper) sign(num int, subFilter string, makeCMS func(digest []byte) []byte) {
+	p.signWith(num, subFilter, "", makeCMS)
+}
+
+// signWith puts more entries into the signature dictionary.
+func (p *paper) signWith(num int, subFilter, more string, makeCMS func(digest []byte) []byte) {
 	start := p.Len()
 	p.object(num, fmt.Sprintf("<</Type/Annot/Subtype/Widget/Rect[0 0 0 0]/F 132/P 3 0 R/FT/Sig/T(Signature%d)/V %d 0 R>>", num, num+1))
 	hole := "<" + strings.Repeat("0", contentsRoom) + ">"
-	p.object(num+1, fmt.Sprintf("<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/%s/M(D:20261120080000Z)/ByteRange [0 %-9d %-9d %-9d]/Contents %s>>",
-		subFilter, 0, 0, 0, hole))
+	p.object(num+1, fmt.Sprintf("<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/%s/M(D:20261120080000Z)/ByteRange [0 %-9d %-9d %-9d]/Contents %s%s>>",
+		subFilter, 0, 0, 0, hole, more))
 	p.end()
 	data := p.Bytes()
 	from := start + bytes.Index(data[start:], []byte(hole))

@@ -86,10 +86,57 @@ func (d *diff) extensions(p *place, o, n Object) {
 		return
 	}
 	if d.plain(b, 0) {
+		if d.fewerExtensions(a, b) {
+			d.doubt(p, "extensions: removed or lowered")
+			return
+		}
 		d.permit(p, "extensions")
 		return
 	}
 	d.forbid(p, "extensions: not of their form")
+}
+
+// fewerExtensions tells that a developer's extension is gone, or has a lower base version or level than before (ISO
+// 32000-2 §7.12.2 and §7.12.3). It changes nothing that is shown, but no writer that only adds does it.
+func (d *diff) fewerExtensions(o, n Object) bool {
+	older, _ := o.(Dict)
+	newer, _ := n.(Dict)
+	for key, x := range older {
+		if key == "Type" {
+			continue
+		}
+		a, b := d.extensionLevels(d.old, x), d.extensionLevels(d.new, newer[key])
+		if len(a) > 0 && len(b) == 0 {
+			return true
+		}
+		if len(a) == 1 && len(b) == 1 && (b[0].base < a[0].base || b[0].base == a[0].base && b[0].level < a[0].level) {
+			return true
+		}
+	}
+	return false
+}
+
+// extensionLevel is one developer extensions dictionary.
+type extensionLevel struct {
+	base  Name
+	level int64
+}
+
+// extensionLevels reads one, or an array of them (PDF 2.0).
+func (d *diff) extensionLevels(v *View, o Object) []extensionLevel {
+	list := Array{o}
+	if a, ok := d.in(v, o).(Array); ok {
+		list = a
+	}
+	var out []extensionLevel
+	for _, e := range list {
+		if x, ok := d.in(v, e).(Dict); ok && d.step() {
+			base, _ := d.in(v, x["BaseVersion"]).(Name)
+			level, _ := d.in(v, x["ExtensionLevel"]).(int64)
+			out = append(out, extensionLevel{base, level})
+		}
+	}
+	return out
 }
 
 // plain tells data without streams, of bounded depth.

@@ -210,6 +210,8 @@ func (d *diff) fieldEntries(p *place, a, b Dict, c fieldContext) {
 		case (key == "P" || key == "StructParent") && x == nil, key == "M" && !c.signed:
 			d.permit(q, "form: bookkeeping")
 		case key == "P" && d.sameContent(x, y): // the page itself is judged with the pages
+		case locked && filled && c.kind != Name("Sig") && d.bound.forms() && isFilling(key):
+			d.lockedFill(q)
 		case locked:
 			d.frozen(q, x, y, "form: locked field")
 			if x == nil || y == nil {
@@ -222,6 +224,24 @@ func (d *diff) fieldEntries(p *place, a, b Dict, c fieldContext) {
 		}
 	})
 }
+
+// RuleLockedFill is the rule of a finding that a field was filled in although a signature locks it.
+const RuleLockedFill = "form: locked field filled in"
+
+// isFilling tells the entries that filling in a field writes.
+func isFilling(key Name) bool {
+	switch key {
+	case "V", "AS", "I", "RV", "AP", "DA", "DS", "MK":
+		return true
+	}
+	return false
+}
+
+// lockedFill judges that a locked field was filled in the way forms are: value and appearance together, nothing else
+// touched. FieldMDP (ISO 32000-2 §12.8.2.4) is what its signer demands of those who come later, not a part of the
+// signature's cryptography: who breaks it breaks a constraint, which leaves the signature undecided (ETSI EN 319 102-1
+// §5.2.8, SIG_CONSTRAINTS_FAILURE). Anything else done to a locked field is forbidden.
+func (d *diff) lockedFill(p *place) { d.doubt(p, RuleLockedFill) }
 
 // valueEntry judges an entry of a field that holds a value. Filling it in changes the value and what is shown
 // of it; what is shown without the value is the "replace" attack (shadow documents).

@@ -47,22 +47,49 @@ func TestFormFilled(t *testing.T) {
 	})
 }
 
+// TestEmptyFieldAdded: who asks for one more signature on what others have signed is not signing.
+func TestEmptyFieldAdded(t *testing.T) {
+	for level, want := range map[int]Outcome{0: OutcomeUnclear, 1: OutcomeForbidden, 2: OutcomeForbidden, 3: OutcomeUnclear} {
+		runCases(t, []changeCase{{
+			name: fmt.Sprintf("P=%d", level), level: level, want: want, edits: withField(),
+			objs: objects{70: field("[400 50 500 100]", "", "")},
+		}})
+	}
+}
+
+func TestExtensionsOnlyGrow(t *testing.T) {
+	const old = "<</ADBE<</BaseVersion/1.7/ExtensionLevel 3>>>>"
+	for now, want := range map[string]Outcome{
+		"<</ADBE<</BaseVersion/1.7/ExtensionLevel 8>>>>": OutcomePermitted,
+		"<</ADBE<</BaseVersion/2.0/ExtensionLevel 1>>>>": OutcomePermitted,
+		"<</ADBE[<</BaseVersion/1.7/ExtensionLevel 3>><</BaseVersion/1.7/ExtensionLevel 5>>]/ESIC<</BaseVersion/1.7/ExtensionLevel 2>>>>": OutcomePermitted,
+		"<</ADBE<</BaseVersion/1.7/ExtensionLevel 2>>>>": OutcomeUnclear,
+		"<</ADBE<</BaseVersion/1.6/ExtensionLevel 9>>>>": OutcomeUnclear,
+		"<</ESIC<</BaseVersion/1.7/ExtensionLevel 2>>>>": OutcomeUnclear,
+	} {
+		runCases(t, []changeCase{{name: now, edits: one(50, old, now), want: want}})
+	}
+}
+
 func TestFieldLocks(t *testing.T) {
 	text := map[uint32][2]string{14: {"/V(old)", "/V(new)"}}
 	box := map[uint32][2]string{17: {"/V/Off/AS/Off", "/V/Yes/AS/Yes"}}
 	sign := map[uint32][2]string{13: {"/StructParent 1", "/StructParent 1/V 71 0 R"}}
 	signed := objects{71: newSig}
 	runCases(t, []changeCase{
-		{name: "all", lock: "/Action/All", edits: text, want: OutcomeForbidden},
-		{name: "included", lock: "/Action/Include/Fields[(text)]", edits: text, want: OutcomeForbidden},
-		{name: "included by its parent", lock: "/Action/Include/Fields[(group)]", edits: box, want: OutcomeForbidden},
-		{name: "included by its full name", lock: "/Action/Include/Fields[(group.box)]", edits: box, want: OutcomeForbidden},
+		{name: "all", lock: "/Action/All", edits: text, want: OutcomeUnclear},
+		{name: "included", lock: "/Action/Include/Fields[(text)]", edits: text, want: OutcomeUnclear},
+		{name: "included by its parent", lock: "/Action/Include/Fields[(group)]", edits: box, want: OutcomeUnclear},
+		{name: "included by its full name", lock: "/Action/Include/Fields[(group.box)]", edits: box, want: OutcomeUnclear},
 		{name: "not included", lock: "/Action/Include/Fields[(box)(tex)]", edits: text, want: OutcomePermitted},
 		{name: "excluded", lock: "/Action/Exclude/Fields[(text)]", edits: text, want: OutcomePermitted},
-		{name: "not excluded", lock: "/Action/Exclude/Fields[(text)]", edits: box, want: OutcomeForbidden},
-		{name: "unknown action", lock: "/Action/Nonsense", edits: text, want: OutcomeForbidden},
+		{name: "not excluded", lock: "/Action/Exclude/Fields[(text)]", edits: box, want: OutcomeUnclear},
+		{name: "unknown action", lock: "/Action/Nonsense", edits: text, want: OutcomeUnclear},
 		{name: "with a level", lock: "/Action/Include/Fields[]/P 1", edits: text, want: OutcomeForbidden},
 		{name: "levels add up", level: 3, lock: "/Action/Include/Fields[]/P 1", edits: text, want: OutcomeForbidden},
+		{name: "value and size", lock: "/Action/All", edits: one(14, "[50 200 150 220]/P 3 0 R/V(old)", "[0 0 500 800]/P 3 0 R/V(new)"), want: OutcomeForbidden},
+		{name: "value and action", lock: "/Action/All", edits: one(14, "/V(old)", "/V(new)/AA<</F<</S/JavaScript/JS(x)>>>>"), want: OutcomeForbidden},
+		{name: "filled in where nothing may change", level: 1, lock: "/Action/All", edits: text, want: OutcomeForbidden},
 		{name: "locked appearance", lock: "/Action/Include/Fields[(text)]", objs: objects{19: form100}, want: OutcomeForbidden},
 		{name: "locked signature field", lock: "/Action/Include/Fields[(Sig2)]", edits: sign, objs: signed, want: OutcomeForbidden},
 		{name: "kid removed", lock: "/Action/Include/Fields[(group)]", level: 3, edits: one(16, "/Kids[17 0 R]", ""), want: OutcomeForbidden},
@@ -72,7 +99,7 @@ func TestFieldLocks(t *testing.T) {
 	old := base()
 	old[21] = "<</Type/SigFieldLock/Action/All>>"
 	later := objects{14: edit(t, old, 14, "(old)", "(new)")}
-	if got := compareBytes(t, write(write(nil, old, ""), later, "")); got.Outcome != OutcomeForbidden {
+	if got := compareBytes(t, write(write(nil, old, ""), later, "")); got.Outcome != OutcomeUnclear {
 		t.Errorf("lock of the field: %v", got)
 	}
 }
@@ -105,7 +132,7 @@ func TestLaterSignatures(t *testing.T) {
 		changeCase
 		want Outcome
 	}{
-		"empty field":           {added(field("[400 50 500 100]", "", ""), nil), OutcomePermitted},
+		"empty field":           {added(field("[400 50 500 100]", "", ""), nil), OutcomeUnclear},
 		"covers the page":       {added(field("[0 0 595 842]", "/V 71 0 R", "/AP<</N 72 0 R>>"), nil), OutcomeUnclear},
 		"covers a text field":   {added(field("[40 190 160 230]", "/V 71 0 R", "/AP<</N 72 0 R>>"), nil), OutcomeUnclear},
 		"seal on a signature":   {added(field("[100 50 200 100]", "/V 71 0 R", "/AP<</N 72 0 R>>"), nil), OutcomePermitted},

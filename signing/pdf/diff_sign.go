@@ -55,10 +55,24 @@ func (d *diff) newSignatureField(p *place, b Dict, c fieldContext, depth int) {
 		d.forbid(p, "signature: field with an action added")
 		return
 	}
-	d.permit(p, "signature: field added")
+	d.emptyField(p, b, c)
 	if kids, ok := d.in(d.new, b["Kids"]).(Array); ok && depth < d.f.lim.MaxDepth {
 		c.signing = true
 		d.newKids(p, kids, c, depth)
+	}
+}
+
+// emptyField judges a new signature field by whether it was signed. Adding one for somebody to sign later is not signing,
+// and no filling in (ISO 32000-2 table 257): a certification that names what is permitted does not permit it, and
+// without one a person should look who asks for a signature on what others have signed.
+func (d *diff) emptyField(p *place, b Dict, c fieldContext) {
+	switch {
+	case b["V"] != nil || c.signing:
+		d.permit(p, "signature: field added")
+	case d.bound.level == levelNone || d.bound.level == levelAnnots:
+		d.doubt(p, "signature: empty field added")
+	default:
+		d.forbid(p, "signature: empty field added where only filling in and signing are permitted")
 	}
 }
 

@@ -299,7 +299,7 @@ func TestOwnResponderByOpenSSL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	check := exec.Command(tool, "crl", "-inform", "DER", "-CAfile", ca, "-noout")
 	check.Stdin = resp.Body
 	if out, err := check.CombinedOutput(); err != nil || !strings.Contains(string(out), "verify OK") {

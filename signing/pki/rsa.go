@@ -27,23 +27,34 @@ func rsaPublic(key *rsa.PublicKey, signature []byte) []byte {
 	return s.Exp(s, big.NewInt(int64(key.E)), key.N).FillBytes(make([]byte, key.Size()))
 }
 
-// verifyPKCS1 checks RSASSA-PKCS1-v1_5 (RFC 8017 §8.2.2).
+// verifyPKCS1 checks RSASSA-PKCS1-v1_5 (RFC 8017 §8.2.2) by comparing with what a signer must have encoded: one DigestInfo
+// with NULL as the parameters of the digest algorithm, or one without parameters, as some signers wrote it, which is the
+// same to a verifier (RFC 8017 §B.1, RFC 4055 §2.1).
 func verifyPKCS1(key *rsa.PublicKey, h crypto.Hash, digest, signature []byte) bool {
-	if key.E <= maxExponent {
-		return rsa.VerifyPKCS1v15(key, h, digest, signature) == nil
+	if key.E <= maxExponent && rsa.VerifyPKCS1v15(key, h, digest, signature) == nil {
+		return true
 	}
 	oid := OIDByHash(h)
+	if oid == nil || len(digest) != h.Size() {
+		return false
+	}
+	found := rsaPublic(key, signature)
+	return found != nil && (bytes.Equal(found, encodePKCS1(key, oid, asn1.NullRawValue, digest)) ||
+		bytes.Equal(found, encodePKCS1(key, oid, asn1.RawValue{}, digest)))
+}
+
+// encodePKCS1 is EMSA-PKCS1-v1_5 (RFC 8017 §9.2) of a digest, nil when the key is too short for it.
+func encodePKCS1(key *rsa.PublicKey, oid asn1.ObjectIdentifier, parameters asn1.RawValue, digest []byte) []byte {
 	info, err := asn1.Marshal(struct {
 		Algorithm pkix.AlgorithmIdentifier
 		Digest    []byte
-	}{pkix.AlgorithmIdentifier{Algorithm: oid, Parameters: asn1.NullRawValue}, digest})
+	}{pkix.AlgorithmIdentifier{Algorithm: oid, Parameters: parameters}, digest})
 	padding := key.Size() - len(info) - 3
-	if oid == nil || err != nil || padding < 8 || len(digest) != h.Size() {
-		return false
+	if err != nil || padding < 8 {
+		return nil
 	}
-	want := append([]byte{0, 1}, bytes.Repeat([]byte{0xff}, padding)...)
-	want = append(append(want, 0), info...)
-	return bytes.Equal(rsaPublic(key, signature), want)
+	out := append([]byte{0, 1}, bytes.Repeat([]byte{0xff}, padding)...)
+	return append(append(out, 0), info...)
 }
 
 // verifyPSS checks RSASSA-PSS with the parameters of a. crypto/rsa serves the usual case; it cannot do a mask generation
