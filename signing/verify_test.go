@@ -50,6 +50,10 @@ type paper struct {
 	bytes.Buffer
 	offsets map[int]int
 	last    int
+	noEOL   bool   // no line end after %%EOF
+	trailer string // entries of the trailer in place of /Root
+	page    int    // number of the page, 3 unless set
+	plain   bool   // write no strings
 }
 
 func newPaper() *paper {
@@ -83,7 +87,14 @@ func (p *paper) end() {
 	if p.last > 0 {
 		prev = fmt.Sprintf("/Prev %d", p.last)
 	}
-	fmt.Fprintf(&p.Buffer, "trailer\n<</Root 1 0 R/Size 20%s>>\nstartxref\n%d\n%%%%EOF\n", prev, at)
+	root := "/Root 1 0 R"
+	if p.trailer != "" {
+		root = p.trailer
+	}
+	fmt.Fprintf(&p.Buffer, "trailer\n<<%s/Size 20%s>>\nstartxref\n%d\n%%%%EOF", root, prev, at)
+	if !p.noEOL {
+		p.WriteByte('\n')
+	}
 	p.last, p.offsets = at, map[int]int{}
 }
 
@@ -97,10 +108,14 @@ func (p *paper) sign(num int, subFilter string, makeCMS func(digest []byte) []by
 // signWith puts more entries into the signature dictionary.
 func (p *paper) signWith(num int, subFilter, more string, makeCMS func(digest []byte) []byte) {
 	start := p.Len()
-	p.object(num, fmt.Sprintf("<</Type/Annot/Subtype/Widget/Rect[0 0 0 0]/F 132/P 3 0 R/FT/Sig/T(Signature%d)/V %d 0 R>>", num, num+1))
+	name, claimed := fmt.Sprintf("/T(Signature%d)", num), "/M(D:20261120080000Z)"
+	if p.plain {
+		name, claimed = "", ""
+	}
+	p.object(num, fmt.Sprintf("<</Type/Annot/Subtype/Widget/Rect[0 0 0 0]/F 132/P %d 0 R/FT/Sig%s/V %d 0 R>>", max(p.page, 3), name, num+1))
 	hole := "<" + strings.Repeat("0", contentsRoom) + ">"
-	p.object(num+1, fmt.Sprintf("<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/%s/M(D:20261120080000Z)/ByteRange [0 %-9d %-9d %-9d]/Contents %s%s>>",
-		subFilter, 0, 0, 0, hole, more))
+	p.object(num+1, fmt.Sprintf("<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/%s%s/ByteRange [0 %-9d %-9d %-9d]/Contents %s%s>>",
+		subFilter, claimed, 0, 0, 0, hole, more))
 	p.end()
 	data := p.Bytes()
 	from := start + bytes.Index(data[start:], []byte(hole))
