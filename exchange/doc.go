@@ -63,6 +63,7 @@ type Config struct {
 	Retention         time.Duration // of archived packages; 0 = DefaultRetention
 	AllowTestKeys     bool          // let keys of the test authority sign
 	RequireInitial    bool          // nobody approves a draft that nobody initialled
+	NumberOnPaper     bool          // drafts bring number and date in print: no fields are placed for the seal to fill in
 	SealSize          float64       // width and height of the seal's image in mm; 0 = DefaultSealSize
 	Domain            string        // of the notification mail's sender; "" = vanthu.local
 }

@@ -118,7 +118,7 @@ func (s *Service) signPDF(ctx context.Context, d *Document, in SignInput, key *k
 		if report, err = signing.VerifyPDF(gctx, bytes.NewReader(signed), int64(len(signed)), s.verifyOptions()); err != nil {
 			return fmt.Errorf("judging the signed file: %w", err)
 		}
-		if !countsAsSigned(report, registry.Fingerprint(key.Certificate), int64(len(signed))) {
+		if !countsAsSigned(report, registry.Fingerprint(key.Certificate), int64(len(data)), int64(len(signed)), in.Profile) {
 			return unchanged(failf(KindInvalid, "Chữ ký vừa tạo không được bộ kiểm tra chấp nhận: %[1]s",
 				"The signature just made is not accepted by the validator: %[2]s", clip(report.Sentence("vi")), clip(report.Sentence("en")))).
 				Advise("Kiểm tra chứng thư của khóa ký (hạn dùng, tổ chức cấp).", "Check the certificate of the key (validity, issuer).").
@@ -139,13 +139,23 @@ func (s *Service) addSignature(ctx context.Context, d *Document, in SignInput, k
 	}
 	now := s.clock()
 	o := signing.SignOptions{Key: key, Profile: in.Profile, TSA: s.cfg.TSA, Field: fieldName(in.Step), Reason: signReason(in.Step, d),
-		Location: d.Place, At: now, MaxSize: s.cfg.MaxPDF}
+		Location: d.Place, At: now, MaxSize: s.cfg.MaxPDF, Trust: s.cfg.Trust, Revocation: s.revocationSource()}
+	original := data
+	data, layout, err := s.placeFields(ctx, data, now)
+	if err != nil {
+		return nil, err
+	}
+	rect := stamp.RectMM{}
 	if !in.Invisible {
-		rect, err := s.appearance(&o, in, agency, now)
-		if err != nil {
+		if rect, err = s.appearance(&o, in, agency, now); err != nil {
 			return nil, err
 		}
 		o.Rect, o.Page = &rect, -1
+	}
+	s.intoField(&o, layout, in.Step, rect)
+	if in.Step == StepSeal {
+		o.After = []string{fieldName(StepApprove)}
+		fillIn(&o, layout, d)
 	}
 	var out bytes.Buffer
 	out.Grow(len(data) + 32<<10)
@@ -155,20 +165,25 @@ func (s *Service) addSignature(ctx context.Context, d *Document, in SignInput, k
 	if int64(out.Len()) > s.cfg.MaxPDF {
 		return nil, unchanged(s.tooLarge())
 	}
-	if !bytes.HasPrefix(out.Bytes(), data) {
+	if !bytes.HasPrefix(out.Bytes(), original) {
 		return nil, errors.New("signing changed the bytes that were there")
 	}
 	return out.Bytes(), nil
 }
 
 // countsAsSigned tells whether the whole file passes and its newest signature,
-// by the certificate given, covers all of it.
-func countsAsSigned(r *signing.Report, fingerprint string, size int64) bool {
+// by the certificate given, covers all of it; at the long-term levels all that was
+// there before, and what follows it is permitted.
+func countsAsSigned(r *signing.Report, fingerprint string, before, size int64, profile signing.Profile) bool {
 	if r.Verdict != signing.TotalPassed || r.Integrity != signing.Intact {
 		return false
 	}
 	for _, sig := range r.Signatures {
-		if sig.Kind == "signature" && sig.CoversTo == size && sig.Fingerprint == fingerprint {
+		covers := sig.CoversTo == size
+		if profile == signing.ProfileBLT || profile == signing.ProfileBLTA {
+			covers = sig.CoversTo > before && sig.LaterChanges == signing.ChangesPermitted
+		}
+		if sig.Kind == signing.KindSignature && covers && sig.Fingerprint == fingerprint {
 			return true
 		}
 	}
@@ -186,6 +201,12 @@ func (s *Service) signError(err error) error {
 	case errors.Is(err, signing.ErrUnsupported):
 		return unchanged(fail(KindInvalid, "Cách ký này chưa được hỗ trợ.", "This way of signing is not supported.").
 			Advise("Chọn pades-b-b hoặc pades-b-t.", "Choose pades-b-b or pades-b-t.").Because(err))
+	case errors.Is(err, signing.ErrOrder):
+		return unchanged(fail(KindConflict, "Thứ tự ký không đúng: người có thẩm quyền ký trước, cơ quan ký sau, bằng chứng thư khác.",
+			"The order of signatures is not kept: the competent person signs first, then the agency, with another certificate.").Because(err))
+	case errors.Is(err, signing.ErrEvidence):
+		return unchanged(fail(KindUnavailable, "Chưa có đủ dữ liệu kiểm tra chứng thư để ký lưu lâu dài.", "The validation data for a long-term signature is not complete.").
+			Advise("Thử lại khi cơ quan chứng thực trả lời, hoặc ký ở mức pades-b-t.", "Try again when the authority answers, or sign as pades-b-t.").Because(err))
 	}
 	return unchanged(fail(KindUnavailable, "Chưa ký được văn bản.", "The document could not be signed.").
 		Advise("Thử lại; nếu vẫn lỗi, kiểm tra dịch vụ cấp dấu thời gian và tệp PDF.", "Try again; if it fails again, check the time-stamp service and the PDF.").Because(err))
@@ -229,6 +250,15 @@ func (s *Service) signingFailed(ctx context.Context, by registry.Actor, d *Docum
 	if err != nil { // the failure itself is returned to the caller; only this trace of it is lost
 		s.log.LogAttrs(ctx, slog.LevelError, "evidence of a failed signature not written", slog.String("document", string(d.ID)), slog.String("error", err.Error()))
 	}
+}
+
+// revocationSource is whom a long-term signature asks about its certificates: the
+// one who judges arriving signatures too.
+func (s *Service) revocationSource() signing.RevocationSource {
+	if s.cfg.Fetcher == nil {
+		return nil // not a nil in an interface
+	}
+	return s.cfg.Fetcher
 }
 
 func fieldName(step Step) string {
@@ -284,7 +314,7 @@ func (s *Service) appearance(o *signing.SignOptions, in SignInput, agency *regis
 		o.Appearance = &stamp.Appearance{Lines: []string{"Cơ quan: " + agency.Name, "Thời gian ký: " + stamp.SigningTime(now)}}
 		r = sealText()
 		if in.Image != nil && err == nil {
-			o.Appearance, r, err = stamp.AgencySeal(in.Image, stamp.LeaderCell(), s.cfg.SealSize, s.cfg.SealSize)
+			o.Appearance, r, err = stamp.AgencySeal(in.Image, stamp.LeaderImage(), s.cfg.SealSize, s.cfg.SealSize)
 		}
 	}
 	if err != nil {

@@ -114,8 +114,14 @@ func (o *SignOptions) fills() []pdf.TextFill {
 // Layout is what a document has to be signed in.
 type Layout struct {
 	Signatures int               // signatures and time stamps that are there
-	Empty      []string          // empty signature fields
+	Empty      []EmptyField      // signature fields that wait for a signature
 	Texts      map[string]string // text fields with their values
+}
+
+// EmptyField is a signature field without a signature; its size is in mm as a reader sees it, 0 when it shows nothing.
+type EmptyField struct {
+	Name          string
+	Width, Height float64
 }
 
 // Inspect reads the fields of a document. maxSize is in bytes, 0 means the default of pdf.DefaultLimits.
@@ -130,7 +136,11 @@ func Inspect(ctx context.Context, src io.ReaderAt, size, maxSize int64) (*Layout
 	}
 	l := &Layout{Signatures: len(signed)}
 	for _, s := range f.EmptyFields() {
-		l.Empty = append(l.Empty, s.Name)
+		w, h, err := f.Latest().FieldSize(s)
+		if err != nil {
+			return nil, fmt.Errorf("reading the field %q: %w", s.Name, err)
+		}
+		l.Empty = append(l.Empty, EmptyField{Name: s.Name, Width: w / stamp.PointsPerMM, Height: h / stamp.PointsPerMM})
 	}
 	if l.Texts, err = pdf.TextFields(f); err != nil {
 		return nil, fmt.Errorf("reading the form: %w", err)

@@ -92,8 +92,8 @@ func (r *demoRun) draft(ctx context.Context) error {
 		}
 		var err error
 		source, err = paper{
-			Agency:   []string{"ỦY BAN NHÂN DÂN", "TỈNH " + strings.ToUpper(provinceName)},
-			Notation: "TB-UBND", Place: provinceName, Type: "THÔNG BÁO", Subject: subject, Date: time.Now().In(vietnam()),
+			Agency: []string{"ỦY BAN NHÂN DÂN", "TỈNH " + strings.ToUpper(provinceName)},
+			Type:   "THÔNG BÁO", Subject: subject, Date: time.Now().In(vietnam()),
 			Body: []string{
 				"Thực hiện quy định về công tác văn thư và về việc gửi, nhận văn bản điện tử giữa các cơ quan trong hệ thống hành chính nhà nước, Ủy ban nhân dân tỉnh đề nghị các cơ quan, đơn vị gửi, nhận văn bản điện tử có ký số trên hệ thống, không gửi kèm bản giấy, trừ trường hợp pháp luật có quy định khác.",
 				"Văn bản đến được kiểm tra chữ ký số trước khi tiếp nhận, vào sổ trong ngày; kết quả xử lý được phản hồi cho cơ quan gửi qua hệ thống.",

@@ -184,7 +184,7 @@ func (r *loadRun) profile() (stop func() error, err error) {
 // loadPDF writes a document of about size bytes.
 func loadPDF(size int) ([]byte, error) {
 	p := paper{
-		Agency: []string{"ỦY BAN NHÂN DÂN"}, Notation: "BC-UBND", Place: provinceName, Type: "BÁO CÁO",
+		Agency: []string{"ỦY BAN NHÂN DÂN"}, Type: "BÁO CÁO",
 		Subject: "Đo tải", Body: []string{"Nội dung văn bản dùng để đo tải."}, Position: "CHỦ TỊCH", Name: "Trần Quốc Đạt", Date: time.Unix(1_700_000_000, 0),
 	}
 	bare, err := p.write()

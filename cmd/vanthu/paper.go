@@ -17,16 +17,16 @@ import (
 )
 
 // paper is what the demonstration and the load write down: an administrative document in the form of
-// NĐ 30/2020 Phụ lục I (A4, margins 20/20/30/20 mm, Times metrics).
+// NĐ 30/2020 Phụ lục I (A4, margins 20/20/30/20 mm, Times metrics). Number, place and date are left to the seal, which
+// fills them in.
 type paper struct {
-	Agency          []string // cơ quan ban hành, one or two lines
-	Notation, Place string
-	Type, Subject   string // tên loại, trích yếu
-	Body            []string
-	Position, Name  string
-	Recipients      []string
-	Date            time.Time
-	ScanBytes       int // a noisy picture of about this many bytes is added as a last page, as scanned annexes have
+	Agency         []string // cơ quan ban hành, one or two lines
+	Type, Subject  string   // tên loại, trích yếu
+	Body           []string
+	Position, Name string
+	Recipients     []string
+	Date           time.Time
+	ScanBytes      int // a noisy picture of about this many bytes is added as a last page, as scanned annexes have
 }
 
 const serif = "serif"
@@ -75,8 +75,6 @@ func (p paper) head(doc *fpdf.Fpdf) {
 	line(right, 25, 92, "B", 13, "Độc lập - Tự do - Hạnh phúc")
 	doc.Line(left+22, 31, left+44, 31)
 	doc.Line(right+20, 31, right+72, 31)
-	line(left, 35, 66, "", 13, "Số:        /"+p.Notation)
-	line(right, 35, 92, "I", 13, fmt.Sprintf("%s, ngày      tháng      năm %d", p.Place, p.Date.Year()))
 }
 
 func (p paper) text(doc *fpdf.Fpdf) {

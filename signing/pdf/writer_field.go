@@ -137,6 +137,23 @@ func (s *signatureField) visible() bool { return s.rect[0] < s.rect[2] && s.rect
 // size is that of the shown box in points.
 func (s *signatureField) size() (w, h float64) { return s.geometry.Size(s.rect) }
 
+// FieldSize is the width and height in points of a field's first widget as a reader sees it, 0 when it shows nothing.
+func (v *View) FieldSize(field Field) (w, h float64, err error) {
+	u := &Update{file: v.f, view: v, objects: map[uint32]object{}}
+	s := &signatureField{ref: field.Ref}
+	if s.field, _, err = u.dict(field.Field); err != nil {
+		return 0, 0, err
+	}
+	if err := u.findWidget(s); err != nil || !s.visible() {
+		return 0, 0, nil //nolint:nilerr // a widget of a form that the writer does not know shows nothing that it could draw
+	}
+	if err := u.findPage(s); err != nil {
+		return 0, 0, err
+	}
+	w, h = s.size()
+	return w, h, nil
+}
+
 // newField adds a merged field and widget, puts it on its page and into the form.
 func (u *Update) newField(spec FieldSpec) (*signatureField, error) {
 	name, err := u.freeName(spec.Name)

@@ -111,6 +111,9 @@ func (u *Update) fill(t TextFill, signed []Field) error {
 	if err != nil || !ok {
 		return errors.Join(ErrNoField, err)
 	}
+	if err := u.permit(t.Field, signed); err != nil {
+		return err
+	}
 	value, err := u.Resolve(field["V"])
 	if err != nil {
 		return err
@@ -119,9 +122,6 @@ func (u *Update) fill(t TextFill, signed []Field) error {
 		return nil
 	} else if ok && len(s.B) > 0 {
 		return fmt.Errorf("its value is %q: %w", s.Text(), ErrFieldFilled)
-	}
-	if err := u.permit(t.Field, signed); err != nil {
-		return err
 	}
 	if flags, err := u.Resolve(field["Ff"]); err != nil {
 		return err

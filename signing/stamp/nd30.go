@@ -26,6 +26,35 @@ const (
 // có thẩm quyền, ô 7c).
 func LeaderCell() RectMM { return RectMM{leaderX, leaderY, leaderW, leaderH} }
 
+// BodySize is the size in points of number, place and date (NĐ 30/2020 Phụ lục I phần I mục II.3, II.4: 13 to 14).
+const BodySize = 13.0
+
+// NumberCell is where the number and symbol of a document stand on the first page (số, ký hiệu của văn bản, ô 3).
+func NumberCell() RectMM { return RectMM{33, 37, 67, 7} }
+
+// DateCell is where place and date stand on the first page (địa danh và thời gian ban hành, ô 4).
+func DateCell() RectMM { return RectMM{108, 37, 84, 7} }
+
+// SignerSpace is the whole space between the signer's position (7a) and name (7b).
+func SignerSpace() RectMM { return RectMM{signerX, signerTop, signerW, signerBottom - signerTop} }
+
+// LeaderImage is where LeaderSignature puts an image of the default width.
+func LeaderImage() RectMM {
+	return RectMM{signerX + (signerW-leaderW)/2, leaderY, leaderW, leaderH}
+}
+
+// SealRight is where the right edge of a seal lies that covers the left third of the rectangle.
+func (r RectMM) SealRight() float64 { return r.X + r.W/3 }
+
+// Middle is half the height.
+func (r RectMM) Middle() float64 { return r.Y + r.H/2 }
+
+// Union is the smallest rectangle that holds both.
+func (r RectMM) Union(o RectMM) RectMM {
+	x, y := min(r.X, o.X), min(r.Y, o.Y)
+	return RectMM{x, y, max(r.X+r.W, o.X+o.W) - x, max(r.Y+r.H, o.Y+o.H) - y}
+}
+
 // LeaderSignature shows the image of the competent person's handwritten signature (NĐ 30/2020 Phụ lục
 // I phần I mục II.7.d: blue, PNG, transparent) centred between the signer's position and name. width is
 // that of the image in mm, 0 for the one of cell 7c; the height follows from the image's proportions
@@ -57,7 +86,7 @@ func AgencySeal(image []byte, leader RectMM, width, height float64) (*Appearance
 	if width <= 0 || height <= 0 {
 		return nil, RectMM{}, fmt.Errorf("the size of the real seal is not configured: %w", ErrRect)
 	}
-	r := RectMM{X: leader.X + leader.W/3 - width, Y: leader.Y + leader.H/2 - height/2, W: width, H: height}
+	r := RectMM{X: leader.SealRight() - width, Y: leader.Middle() - height/2, W: width, H: height}
 	return &Appearance{Image: image}, r, nil
 }
 
