@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // folderVersion is the layout of the data folder that this program reads and
@@ -158,14 +157,10 @@ func lockFolder(dir string, shared bool) (*folderLock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("locking data folder: %w", err)
 	}
-	how := syscall.LOCK_EX
-	if shared {
-		how = syscall.LOCK_SH
-	}
-	if err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB); err != nil {
+	if err := lockFile(f, shared); err != nil {
 		holder := holderOf(f)
 		err = errors.Join(err, f.Close())
-		if errors.Is(err, syscall.EWOULDBLOCK) {
+		if errors.Is(err, errHeld) {
 			return nil, fmt.Errorf("%s is in use by %s; stop it first: %w", dir, holder, ErrLocked)
 		}
 		return nil, fmt.Errorf("locking data folder: %w", err)

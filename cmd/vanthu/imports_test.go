@@ -37,6 +37,7 @@ func rooms() []room {
 		{"github.com/digitorus/", []string{"signing"}},
 		{"go.mozilla.org/pkcs7", []string{"signing"}},
 		{"software.sslmate.com/src/go-pkcs12", []string{"signing/keys"}},
+		{"github.com/ebitengine/purego", []string{"signing/keys/cryptoki"}},
 		{"github.com/russellhaering/goxmldsig", []string{"signing/pki"}},
 		{"github.com/beevik/etree", []string{"signing/pki"}},
 		{"github.com/emersion/go-smtp", []string{"mail/smtpd", "mail/outbound"}},

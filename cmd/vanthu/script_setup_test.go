@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +43,15 @@ func scriptFiles(t *testing.T) map[string][]byte {
 			t.Fatal(err)
 		}
 	}
+	signer, chain := certs.Identity(t, certs.OfficialEC)
+	key, err := keys.New(signer, chain...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files["official.pem"], files["official.key"], err = key.ToPEM(); err != nil {
+		t.Fatal(err)
+	}
+	files["official.der"] = key.Certificate.Raw
 	var roots bytes.Buffer
 	for _, root := range certs.Roots(t) {
 		if err := pem.Encode(&roots, &pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}); err != nil {
@@ -67,13 +79,22 @@ func scriptParams(t *testing.T) testscript.Params {
 					return err
 				}
 			}
+			env.Setenv("SOFTHSM_MODULE", softHSMModule)
 			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "softhsm" {
+				return false, fmt.Errorf("no condition %q", name)
+			}
+			// Where it is required the script runs, and fails at its first step.
+			return haveSoftHSM() == nil || strings.Contains(os.Getenv("VANTHU_TEST_REQUIRE"), "softhsm"), nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":     exits,
 			"awaitlock": awaitLock,
 			"spoil":     spoil,
 			"alter":     alter,
+			"softhsm":   softHSM,
 			"tsa": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Setenv(args[0], timestamps(t))
 			},
@@ -114,6 +135,28 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit %d, want %d", got, want)
 	}
+}
+
+// softHSMModule is where Debian's softhsm2 keeps its PKCS#11 module.
+const softHSMModule = "/usr/lib/softhsm/libsofthsm2.so"
+
+func haveSoftHSM() error {
+	_, err := os.Stat(softHSMModule)
+	for _, tool := range []string{"softhsm2-util", "pkcs11-tool"} {
+		_, missing := exec.LookPath(tool)
+		err = errors.Join(err, missing)
+	}
+	return err
+}
+
+// softHSM makes an empty folder of tokens and points SoftHSM to it: softhsm DIR.
+func softHSM(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(haveSoftHSM())
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o700))
+	configuration := dir + ".conf"
+	ts.Check(os.WriteFile(configuration, []byte("directories.tokendir = "+dir+"\nlog.level = ERROR\n"), 0o600))
+	ts.Setenv("SOFTHSM2_CONF", configuration)
 }
 
 // awaitLock waits until a hub holds the data folder.

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"vanthu/signing"
 	"vanthu/signing/keys"
 	"vanthu/signing/pdf"
@@ -19,31 +17,31 @@ import (
 )
 
 type signCmd struct {
-	Key            string   `required:"" help:"Khóa PKCS#12. | Key, PKCS#12." type:"existingfile"`
-	PassphraseFile string   `name:"passphrase-file" help:"Tệp chứa mật khẩu khóa; nếu không: VANTHU_PASSPHRASE, hoặc hỏi. | File with the passphrase; else VANTHU_PASSPHRASE, or asked." type:"existingfile"`
-	Profile        string   `default:"pades-b-b" enum:"adbe,pades-b-b,pades-b-t,pades-b-lt,pades-b-lta" help:"Hồ sơ chữ ký. | Signature profile."`
-	Field          string   `help:"Trường chữ ký có sẵn hoặc mới. | Signature field, existing or new."`
-	Image          string   `help:"Ảnh PNG của chữ ký. | PNG image of the signature." type:"existingfile"`
-	Text           []string `help:"Dòng chữ hiển thị (lặp lại được). | Line of text in the appearance (repeatable)."`
-	Page           int      `default:"1" help:"Trang, từ 1. | Page, from 1."`
-	Rect           string   `help:"X,Y,W,H (mm từ góc trên trái). | in mm from the top left."`
-	Reason         string   `help:"Lý do ký. | Reason."`
-	Location       string   `help:"Nơi ký. | Location."`
-	Certify        int      `help:"Chứng thực tài liệu: 1 không cho sửa gì, 2 cho điền biểu mẫu và ký, 3 cho cả chú thích. | Certify the document: 1 no changes, 2 forms and signatures, 3 annotations too." default:"0"`
-	Fill           []string `sep:"none" help:"TRƯỜNG=GIÁ TRỊ: điền trường văn bản khi ký (lặp lại được). | FIELD=VALUE: fill in a text field with this signature (repeatable)."`
-	After          []string `help:"Trường phải được ký trước. | Field that must be signed before."`
-	Detached       bool     `help:"Ký tách rời (CMS) tệp bất kỳ. | Detached CMS of any file."`
-	In             string   `arg:"" help:"Tệp vào. | Input." type:"existingfile"`
-	Out            string   `arg:"" help:"Tệp ra. | Output."`
-	longTermFlags  `embed:""`
+	keyFlags
+	Profile       string   `default:"pades-b-b" enum:"adbe,pades-b-b,pades-b-t,pades-b-lt,pades-b-lta" help:"Hồ sơ chữ ký. | Signature profile."`
+	Field         string   `help:"Trường chữ ký có sẵn hoặc mới. | Signature field, existing or new."`
+	Image         string   `help:"Ảnh PNG của chữ ký. | PNG image of the signature." type:"existingfile"`
+	Text          []string `help:"Dòng chữ hiển thị (lặp lại được). | Line of text in the appearance (repeatable)."`
+	Page          int      `default:"1" help:"Trang, từ 1. | Page, from 1."`
+	Rect          string   `help:"X,Y,W,H (mm từ góc trên trái). | in mm from the top left."`
+	Reason        string   `help:"Lý do ký. | Reason."`
+	Location      string   `help:"Nơi ký. | Location."`
+	Certify       int      `help:"Chứng thực tài liệu: 1 không cho sửa gì, 2 cho điền biểu mẫu và ký, 3 cho cả chú thích. | Certify the document: 1 no changes, 2 forms and signatures, 3 annotations too." default:"0"`
+	Fill          []string `sep:"none" help:"TRƯỜNG=GIÁ TRỊ: điền trường văn bản khi ký (lặp lại được). | FIELD=VALUE: fill in a text field with this signature (repeatable)."`
+	After         []string `help:"Trường phải được ký trước. | Field that must be signed before."`
+	Detached      bool     `help:"Ký tách rời (CMS) tệp bất kỳ. | Detached CMS of any file."`
+	In            string   `arg:"" help:"Tệp vào. | Input." type:"existingfile"`
+	Out           string   `arg:"" help:"Tệp ra. | Output."`
+	longTermFlags `embed:""`
 }
 
 // Run signs In into Out. Out appears only when the signature was made and judged good; In is never changed.
 func (c signCmd) Run(a *app) error {
-	key, err := c.openKey(a)
+	key, closeKey, err := c.openKey(a)
 	if err != nil {
 		return err
 	}
+	defer closeKey()
 	if same, err := sameFile(c.In, c.Out); err != nil {
 		return unreadable(err)
 	} else if same {
@@ -174,51 +172,6 @@ func (c signCmd) options(a *app, key *keys.Key) (signing.SignOptions, error) {
 		options.Appearance.Image = picture
 	}
 	return options, nil
-}
-
-func (c signCmd) openKey(a *app) (*keys.Key, error) {
-	data, err := os.ReadFile(c.Key)
-	if err != nil {
-		return nil, unreadable(err)
-	}
-	passphrase, err := c.passphrase(a)
-	if err != nil {
-		return nil, unreadable(err)
-	}
-	key, err := keys.FromPKCS12(data, passphrase)
-	if errors.Is(err, keys.ErrPassphrase) && passphrase == "" {
-		return nil, &exitError{code: exitFail, err: fmt.Errorf("%s needs a passphrase: give --passphrase-file or VANTHU_PASSPHRASE; nothing was signed", c.Key)}
-	}
-	if errors.Is(err, keys.ErrPassphrase) {
-		return nil, &exitError{code: exitFail, err: fmt.Errorf("%s: wrong passphrase; nothing was signed", c.Key)}
-	}
-	if err != nil {
-		return nil, unreadable(fmt.Errorf("%s: %w", c.Key, err))
-	}
-	return key, nil
-}
-
-func (c signCmd) passphrase(a *app) (string, error) {
-	if c.PassphraseFile != "" {
-		return readSecret(c.PassphraseFile)
-	}
-	if passphrase, ok := os.LookupEnv("VANTHU_PASSPHRASE"); ok {
-		return passphrase, nil
-	}
-	if file, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		fmt.Fprint(a.stderr, "Mật khẩu khóa | Passphrase: ")
-		passphrase, err := term.ReadPassword(int(file.Fd()))
-		fmt.Fprintln(a.stderr)
-		return string(passphrase), err
-	}
-	return "", nil
-}
-
-// readSecret reads the first line of a file.
-func readSecret(name string) (string, error) {
-	data, err := os.ReadFile(name)
-	first, _, _ := strings.Cut(string(data), "\n")
-	return strings.TrimRight(first, "\r"), err
 }
 
 func sameFile(a, b string) (bool, error) {
