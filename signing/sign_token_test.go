@@ -79,7 +79,7 @@ func TestSoftHSMSigns(t *testing.T) {
 		}
 		for _, profile := range profiles() {
 			t.Run(string(name)+"/"+string(profile), func(t *testing.T) {
-				o := signing.SignOptions{Key: key, Profile: profile, TSA: k.tsa, At: time.Now(), Reason: "Ký bằng thiết bị"}
+				o := signing.SignOptions{Key: key, Profile: profile, TSA: k.tsa, Trust: k.trust, At: time.Now(), Reason: "Ký bằng thiết bị"}
 				signed, report, err := signing.SignAndCheck(context.Background(), pdftest.New(pdftest.Options{}).Bytes(pdftest.Table), o, signing.VerifyOptions{Trust: k.trust, Offline: true})
 				if err != nil {
 					t.Fatal(err)
