@@ -47,7 +47,7 @@ func softHSM(t *testing.T) *keys.Token {
 		run(t, "softhsm2-util", "--import", file, "--token", "văn thư", "--label", string(name), "--id", id, "--pin", pin)
 		certificates := identity(t, name).Certificates()
 		if name == certs.OfficialEC {
-			o.Certificates = certificates
+			o.Certificates = append(o.Certificates, certificates...)
 			continue
 		}
 		der := filepath.Join(dir, "cert.der")
