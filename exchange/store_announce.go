@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"vanthu/exchange/registry"
 	"vanthu/storage/sqldb"
@@ -47,4 +48,15 @@ func selectEvents(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, a
 func lastEvent(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID) (n int64, err error) {
 	err = tx.QueryRow(ctx, `SELECT COALESCE(MAX(last), 0) FROM exchange_event_last WHERE agency = $1`, string(agency)).Scan(&n)
 	return n, err
+}
+
+// selectArrivalTimes gives how long the latest documents took from sending to the
+// agency's receipt of arrival.
+func selectArrivalTimes(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, limit int) ([]time.Duration, error) {
+	return sqldb.Collect(ctx, tx, func(row scanner) (time.Duration, error) {
+		var us int64
+		err := row.Scan(&us)
+		return time.Duration(max(us, 0)) * time.Microsecond, err
+	}, `SELECT r.at - v.created FROM exchange_receipt r JOIN exchange_delivery v ON v.document = r.document AND v.recipient = r.from_agency
+		WHERE r.from_agency = $1 AND r.status = '01' ORDER BY r.at DESC LIMIT $2`, string(agency), limit)
 }
