@@ -112,6 +112,15 @@ func statusTransitions() []transition[Status] {
 	}
 }
 
+// Medium is what an incoming document came on.
+type Medium string
+
+// The media. Both are in one series of arrival numbers (NĐ 30/2020 Điều 22.2).
+const (
+	MediumElectronic Medium = "electronic"
+	MediumPaper      Medium = "paper" // registered by the clerk; nothing travels back
+)
+
 // Incoming is a document in an agency's incoming register (văn bản đến).
 type Incoming struct {
 	ID            IncomingID        `json:"id"`
@@ -137,6 +146,14 @@ type Incoming struct {
 	Updated       time.Time         `json:"updated"`
 	Assignee      registry.PersonID `json:"assignee,omitempty"`
 	Note          string            `json:"note,omitempty"` // of the last act; the reason when refused
+	Medium        Medium            `json:"medium"`
+	SenderName    string            `json:"sender_name,omitempty"` // on paper, of one who has no agency code
+	Via           registry.AgencyID `json:"via,omitempty"`         // who forwarded it
+	TaskDue       time.Time         `json:"task_due,omitzero"`     // thời hạn giải quyết, a day, set by a leader
+	Finished      time.Time         `json:"finished,omitzero"`     // when the work was done
+	Reopened      time.Time         `json:"reopened,omitzero"`     // work goes on though the sender was told 06
+	Answer        DocumentID        `json:"answer,omitempty"`      // the outgoing document that answers it
+	Merged        IncomingID        `json:"merged_into,omitempty"` // the entry with which it is one document
 
 	version  int64
 	envelope Envelope

@@ -178,7 +178,7 @@ func (s *Service) prepare(ctx context.Context, from registry.AgencyID, env Envel
 	in := &Incoming{
 		ID: IncomingID(newID()), Agency: to.ID, From: from, Document: env.Document, Code: FormatCode(env.Number, env.Notation),
 		Type: env.Type, Subject: env.Subject, SignerName: env.SignerName, Issued: env.Issued, Priority: env.Priority, Due: env.Due,
-		PDF: pdf, Verdict: report.Verdict, Report: report, Status: StatusArrived, Received: now, Updated: now, version: 1, envelope: env,
+		PDF: pdf, Verdict: report.Verdict, Report: report, Status: StatusArrived, Received: now, Updated: now, Medium: MediumElectronic, version: 1, envelope: env,
 	}
 	if reason != "" {
 		in.Status, in.Note = StatusRefused, reason

@@ -151,17 +151,18 @@ type IncomingEntry struct {
 	Title         string     `json:"title"`              // 6 tên loại và trích yếu
 	Handler       string     `json:"handler"`            // 7 đơn vị hoặc người nhận
 	Forwarded     time.Time  `json:"forwarded,omitzero"` // 8 ngày chuyển
-	SignedFor     string     `json:"signed_for"`         // 9 ký nhận
+	SignedFor     string     `json:"signed_for"`         // 9 ký nhận: the handler and the day on which it was opened
 	Note          string     `json:"note"`               // 10 ghi chú
+	Medium        Medium     `json:"medium"`
+	Opened        time.Time  `json:"opened,omitzero"` // by the handler
 	Incoming      IncomingID `json:"incoming"`
 	Status        Status     `json:"status"`
+
+	named bool // Author is a name, of one who has no agency code
 }
 
 func title(typ, subject string) string {
-	if t, ok := DocTypeOf(typ); ok {
-		typ = t.Name
-	}
-	return typ + " " + subject
+	return typeName(typ) + " " + subject
 }
 
 func checkYear(year int) error {
@@ -205,15 +206,18 @@ func (s *Service) IncomingRegister(ctx context.Context, by registry.Actor, year 
 	if err != nil {
 		return nil, storageError("reading incoming register", err)
 	}
+	names := s.namer(ctx)
 	for i := range out {
 		e := &out[i]
-		if a, err := s.reg.Agency(ctx, registry.AgencyID(e.Author)); err == nil {
-			e.Author = fmt.Sprintf("%s (%s)", a.Name, a.ID)
+		if name := names.agency(registry.AgencyID(e.Author)); !e.named && name != e.Author {
+			e.Author = fmt.Sprintf("%s (%s)", name, e.Author)
 		}
-		if e.Handler != "" {
-			if p, err := s.reg.Person(ctx, registry.PersonID(e.Handler)); err == nil {
-				e.Handler, e.SignedFor = p.Name, p.Name
-			}
+		if e.Handler == "" {
+			continue
+		}
+		e.Handler = names.person(registry.PersonID(e.Handler))
+		if !e.Opened.IsZero() {
+			e.SignedFor = e.Handler + ", " + e.Opened.In(Vietnam()).Format("02/01/2006")
 		}
 	}
 	return out, nil

@@ -64,6 +64,7 @@ type cli struct {
 	Check   checkCmd   `cmd:"" help:"Đọc lại và kiểm tra toàn bộ dữ liệu. | Reread and judge a data folder."`
 	Agency  agencyCmd  `cmd:"" help:"Cơ quan, đơn vị. | Agencies."`
 	Account accountCmd `cmd:"" help:"Tài khoản thư công vụ. | Mail accounts."`
+	Books   bookCmd    `cmd:"" name:"register" help:"In sổ đăng ký văn bản đi, đến, sổ theo dõi, báo cáo giải quyết. | Print registers and handling reports."`
 	Stats   statsCmd   `cmd:"" help:"Tỷ lệ gửi nhận văn bản điện tử. | The exchange rate."`
 	Load    loadCmd    `cmd:"" help:"Đo tải trên một máy chủ tại chỗ. | Bounded load against a loopback hub."`
 	Edxml   edxmlCmd   `cmd:"" help:"Gói tin edXML của Trục liên thông (QCVN 102:2016). | Packets of the national axis."`
