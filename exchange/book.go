@@ -438,10 +438,9 @@ func reportSignatures() []sheet.Signature {
 
 // outgoingGroup counts the deliveries of sent documents of one type that stand alike.
 type outgoingGroup struct {
-	docType   string
-	status    Status
-	transport string
-	count     int
+	docType string
+	status  Status
+	count   int
 }
 
 // issuedLine counts the documents of one type and their deliveries.

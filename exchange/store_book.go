@@ -45,7 +45,6 @@ func eachCoHandler(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, 
 
 // countIssued counts an agency's numbered documents of a period by type and state.
 func countIssued(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, from, to time.Time, add func(docType string, state State, n int)) error {
-	q := issuedIn(`SELECT d.type, d.state, COUNT(*) FROM exchange_document d WHERE d.number > 0`, agency, from, to)
 	return forEach(ctx, tx, func(row scanner) error {
 		var docType string
 		var state State
@@ -53,16 +52,17 @@ func countIssued(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, fr
 		err := row.Scan(&docType, &state, &n)
 		add(docType, state, n)
 		return err
-	}, q.text+` GROUP BY d.type, d.state`, q.args...)
+	}, `SELECT d.type, d.state, COUNT(*) FROM exchange_document d WHERE d.number > 0 AND d.issued >= $1 AND d.issued < $2 AND d.agency = $3
+		GROUP BY d.type, d.state`, sqldb.Micros(from), sqldb.Micros(to), string(agency))
 }
 
 // countOutgoing counts the deliveries of the same documents.
 func countOutgoing(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, from, to time.Time, add func(outgoingGroup)) error {
-	q := issuedIn(`SELECT d.type, v.status, v.transport, COUNT(*) FROM exchange_document d JOIN exchange_delivery v ON v.document = d.id WHERE d.number > 0`, agency, from, to)
 	return forEach(ctx, tx, func(row scanner) error {
 		var g outgoingGroup
-		err := row.Scan(&g.docType, &g.status, &g.transport, &g.count)
+		err := row.Scan(&g.docType, &g.status, &g.count)
 		add(g)
 		return err
-	}, q.text+` GROUP BY d.type, v.status, v.transport`, q.args...)
+	}, `SELECT d.type, v.status, COUNT(*) FROM exchange_document d JOIN exchange_delivery v ON v.document = d.id
+		WHERE d.number > 0 AND d.issued >= $1 AND d.issued < $2 AND d.agency = $3 GROUP BY d.type, v.status`, sqldb.Micros(from), sqldb.Micros(to), string(agency))
 }
