@@ -129,4 +129,18 @@ type Signature struct {
 	Location      string        `json:"location,omitempty"`
 	CoversTo      int64         `json:"covers_to,omitempty"` // one past the last byte covered
 	Checks        []Check       `json:"checks,omitempty"`
+	Changes       []Change      `json:"changes,omitempty"`       // what was added or changed later, the worst first
+	ChangedPages  []int         `json:"changed_pages,omitempty"` // pages that look otherwise than when it was signed, or may; from 1
+
+	subFilter string     // of the signature dictionary
+	evidence  evidenceOf // see XML
+}
+
+// Change is one later change of the document (thay đổi sau khi ký).
+type Change struct {
+	Outcome string `json:"outcome"` // ChangesPermitted, ChangesUnclear, ChangesForbidden
+	Object  uint32 `json:"object"`  // number of the object, 0 for the trailer
+	Path    string `json:"path"`    // the way to it from the trailer: "Root/Pages/Kids[0]/Contents"
+	Rule    string `json:"rule"`    // what permits or forbids it, English
+	Page    int    `json:"page,omitempty"`
 }

@@ -77,6 +77,7 @@ type verifier struct {
 	comparer *pdf.Comparer
 	store    *evidence
 	asked    map[string]fetched // what the network gave, by certificate
+	pages    map[pdf.Ref]int    // numbers of the pages of the latest revision, from 1
 }
 
 func newVerifier(ctx context.Context, f *pdf.File, r io.ReaderAt, o VerifyOptions) *verifier {

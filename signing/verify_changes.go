@@ -2,6 +2,7 @@ package signing
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"vanthu/signing/pdf"
@@ -30,6 +31,7 @@ func (v *verifier) compare(it *item) error {
 	if stopped(err) || v.ctx.Err() != nil {
 		return err
 	}
+	v.describeChanges(it, changes)
 	worst := ""
 	for _, f := range changes.Findings {
 		if f.Outcome == changes.Outcome {
@@ -80,4 +82,37 @@ func (v *verifier) judgeStructure(it *item) {
 			it.fault(Unclear, pki.Reason{Code: codeAmbiguous, Sub: pki.Generic, Detail: fmt.Sprintf("%s, byte %d", p, p.Offset)})
 		}
 	}
+}
+
+// maxChanges bounds the changes that a report lists.
+const maxChanges = 50
+
+// describeChanges lists what was changed, and on which pages it can be seen.
+func (v *verifier) describeChanges(it *item, changes pdf.Changes) {
+	for _, f := range changes.Findings {
+		page := v.pageNumber(f.Page)
+		if page > 0 && !slices.Contains(it.out.ChangedPages, page) {
+			it.out.ChangedPages = append(it.out.ChangedPages, page)
+		}
+		if len(it.out.Changes) < maxChanges {
+			it.out.Changes = append(it.out.Changes, Change{Outcome: string(f.Outcome), Object: f.Object.Num, Path: f.Path, Rule: f.Rule, Page: page})
+		}
+	}
+	slices.Sort(it.out.ChangedPages)
+}
+
+// pageNumber counts from 1; 0 when the object is no page.
+func (v *verifier) pageNumber(ref pdf.Ref) int {
+	if ref == (pdf.Ref{}) {
+		return 0
+	}
+	if v.pages == nil {
+		v.pages = map[pdf.Ref]int{}
+		// What cannot be read has no numbers; the comparison has told of it.
+		_ = v.f.Latest().Pages(func(i int, ref pdf.Ref, _ pdf.Dict) bool {
+			v.pages[ref] = i + 1
+			return true
+		})
+	}
+	return v.pages[ref]
 }

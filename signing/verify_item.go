@@ -293,6 +293,7 @@ func (v *verifier) finish(it *item) {
 	out.Indication, out.SubIndication = indication(it.reasons)
 	out.Reasons, out.ReasonsVI = reasonTexts(it.reasons)
 	out.Checks = it.checks()
+	out.subFilter, out.evidence = string(it.subFilter), v.reportEvidence(it)
 }
 
 // checks are the five checks behind the sentence, each judged by itself.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -19,6 +20,7 @@ const (
 
 type verifyCmd struct {
 	JSON     bool     `name:"json" help:"Một đối tượng JSON cho mỗi tệp. | One JSON object per file."`
+	XML      bool     `name:"xml" help:"Báo cáo XML theo ETSI TS 119 102-2, mỗi tệp một báo cáo. | ETSI TS 119 102-2 report, one per file."`
 	Trust    []string `help:"Chứng thư gốc được tin: tệp PEM, DER, danh sách tin cậy XML, hoặc thư mục. | What to trust: PEM, DER or trust list (XML) files, or folders." type:"path"`
 	Signers  []string `name:"list-signer" help:"Chứng thư (PEM) ký danh sách tin cậy. | Certificates (PEM) that sign the trust lists." type:"existingfile"`
 	Unsigned bool     `name:"unsigned-lists" help:"Tin danh sách tin cậy không xét chữ ký của nó. | Take trust lists without checking their signature."`
@@ -95,6 +97,9 @@ func (c verifyCmd) one(a *app, name string, options signing.VerifyOptions) (int,
 		return exitUsage, nil
 	}
 	judged.File = name
+	if c.XML {
+		return verdictCode(judged.Verdict), printXML(a, judged)
+	}
 	if c.JSON {
 		return verdictCode(judged.Verdict), json.NewEncoder(a.stdout).Encode(judged)
 	}
@@ -119,6 +124,20 @@ func (c verifyCmd) judge(a *app, name string, options signing.VerifyOptions) (*s
 		return nil, err
 	}
 	return signing.VerifyPDF(a.ctx, file, info.Size(), options)
+}
+
+// printXML prints the report of the standard; it has none for a file without signatures, which is said beside it.
+func printXML(a *app, r *signing.Report) error {
+	data, err := r.XML()
+	if errors.Is(err, signing.ErrNothingToReport) {
+		_, err = fmt.Fprintf(a.stderr, "%s: %s\n", r.File, r.Sentence(a.lang))
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	_, err = a.stdout.Write(data)
+	return err
 }
 
 func printReport(a *app, r *signing.Report) error {

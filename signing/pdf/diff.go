@@ -29,6 +29,7 @@ type Finding struct {
 	Object  Ref    // the object that holds the change; zero for the trailer
 	Path    string // the way to it: "Root/Pages/Kids[0]/Contents"
 	Rule    string // what explains or forbids it, e.g. "dss: validation data"
+	Page    Ref    // the page on which it can be seen; zero when on none, or on many
 }
 
 // String is the finding in one line.
@@ -161,7 +162,7 @@ func (d *diff) note(o Outcome, p *place, rule string) {
 	if o.rank() > d.worst.rank() {
 		d.worst = o
 	}
-	found := Finding{Outcome: o, Object: p.object(), Path: p.String(), Rule: rule}
+	found := Finding{Outcome: o, Object: p.object(), Path: p.String(), Rule: rule, Page: d.pageOf(p)}
 	if len(d.findings) >= maxFindings {
 		if o.rank() <= d.findings[maxFindings-1].Outcome.rank() {
 			return
@@ -171,6 +172,26 @@ func (d *diff) note(o Outcome, p *place, rule string) {
 	if !slices.Contains(d.findings, found) {
 		d.findings = append(d.findings, found)
 	}
+}
+
+// pageOf finds the page to which a place belongs: one that it lies below, or the /P of an annotation there.
+func (d *diff) pageOf(p *place) Ref {
+	for ; p != nil; p = p.up {
+		if p.ref == (Ref{}) {
+			continue
+		}
+		o, ok := d.in(d.new, p.ref).(Dict)
+		if !ok {
+			continue
+		}
+		if o.Name("Type") == "Page" {
+			return p.ref
+		}
+		if page, ok := o["P"].(Ref); ok && o.Name("Subtype") != "" {
+			return page
+		}
+	}
+	return Ref{}
 }
 
 func (d *diff) permit(p *place, rule string) { d.note(OutcomePermitted, p, rule) }
