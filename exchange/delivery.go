@@ -167,7 +167,7 @@ func (s *Service) recipients(ctx context.Context, from registry.AgencyID, to []r
 		switch {
 		case !a.ActiveAt(now):
 			return nil, failf(KindInvalid, "%s (%s) không còn hoạt động; chưa gửi cho ai.", "%s (%s) is not active; nothing was sent.", a.Name, string(a.ID)).Because(errInactive)
-		case a.Channel != registry.ChannelLocal:
+		case !s.reachable(a):
 			return nil, failf(KindInvalid, "Chưa có kênh gửi tới %s (%s); chưa gửi cho ai.", "There is no channel to %s (%s) yet; nothing was sent.", a.Name, string(a.ID)).Because(errNoChannel)
 		case a.ID == from:
 			return nil, fail(KindInvalid, "Không thể gửi văn bản cho chính cơ quan ban hành.", "A document cannot be sent to its own agency.")
@@ -328,6 +328,9 @@ func (s *Service) runDeliveries(ctx context.Context, raw json.RawMessage) error 
 // transaction and lets those that can go arrive together. One that cannot be
 // prepared is postponed or given up; it never blocks the next.
 func (s *Service) deliver(ctx context.Context, batch []waiting) error {
+	if channel, c := s.carrier(ctx, batch[0].Recipient); c != nil {
+		return s.carry(ctx, channel, c, batch)
+	}
 	ready := make([]*arrival, 0, len(batch))
 	for i := range batch {
 		w := &batch[i]

@@ -86,6 +86,7 @@ type Service struct {
 
 	followers []Follower
 	watchers  watchers
+	carriers  map[string]Carrier
 }
 
 // New brings the tables up to date and registers the job handlers. Call it

@@ -175,6 +175,10 @@ func (e Event) template() (vi, en string) {
 		return "Gửi kèm bản giấy của {code}[: {note}]", "A paper copy of {code} goes too[: {note}]"
 	case "document.secret":
 		return "Ghi nhận một văn bản mật, không qua hệ thống", "Counted a secret document, outside of the exchange"
+	case "delivery.carried":
+		return "Đã chuyển sang kênh {channel} cho {recipient}", "Handed to the channel {channel} for {recipient}"
+	case "delivery.fetched":
+		return "Hệ thống của {recipient} đã lấy văn bản", "The system of {recipient} has fetched the document"
 	case "delivery.retried":
 		return "Gửi lại cho {count} nơi nhận: {recipients}", "Sent again to {count} recipients: {recipients}"
 	case "receipt.accepted":

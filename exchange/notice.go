@@ -324,6 +324,9 @@ func (s *Service) runNotices(ctx context.Context, raw json.RawMessage) error {
 // handOver is both sides of a request in one transaction: both agencies live on
 // this hub.
 func (s *Service) handOver(ctx context.Context, n *Notice) error {
+	if _, c := s.carrier(ctx, n.To); c != nil {
+		return s.carryNotice(ctx, c, n)
+	}
 	now := s.clock()
 	return s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		copied := *n

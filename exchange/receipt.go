@@ -210,7 +210,7 @@ func (s *Service) runReceipts(ctx context.Context, raw json.RawMessage) error {
 		}
 		good := batch[:0]
 		for _, r := range batch {
-			if err := s.signReceipt(ctx, r); err != nil {
+			if err := s.readyReceipt(ctx, r); err != nil {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
@@ -231,6 +231,29 @@ func (s *Service) runReceipts(ctx context.Context, raw json.RawMessage) error {
 			return err
 		}
 	}
+}
+
+// readyReceipt signs a receipt and, where another system serves the sender, hands it to that channel.
+func (s *Service) readyReceipt(ctx context.Context, r *Receipt) error {
+	if err := s.signReceipt(ctx, r); err != nil {
+		return err
+	}
+	_, c := s.carrier(ctx, r.To)
+	if c == nil {
+		return nil
+	}
+	var about Envelope
+	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		text, err := selectEnvelopeOf(ctx, tx, r.incoming)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal([]byte(text), &about)
+	})
+	if err != nil {
+		return fmt.Errorf("reading the envelope of a receipt: %w", err)
+	}
+	return c.CarryReceipt(ctx, r, about)
 }
 
 func (s *Service) acceptReceipts(ctx context.Context, list []*Receipt) error {

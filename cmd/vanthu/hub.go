@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vanthu/exchange"
+	"vanthu/exchange/axis"
 	"vanthu/exchange/console"
 	"vanthu/exchange/httpapi"
 	"vanthu/exchange/registry"
@@ -44,6 +45,7 @@ type Hub struct {
 	Service  *exchange.Service
 	Mail     *mail.Store
 	Webhooks *webhook.Hooks
+	axis     *axis.Server
 
 	http      *http.Server
 	smtp      *smtpd.Server
@@ -127,10 +129,26 @@ func openHub(ctx context.Context, o hubOptions) (_ *Hub, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the exchange: %w", err)
 	}
-	if err := h.openWebhooks(o.now); err != nil {
+	if err := errors.Join(h.openWebhooks(o.now), h.openAxis(o.now)); err != nil {
 		return nil, err
 	}
 	return h, nil
+}
+
+// openAxis opens the axis for the systems of agencies around this hub.
+func (h *Hub) openAxis(now func() time.Time) error {
+	key, err := h.identity.sealKey("axis")
+	if err != nil {
+		return err
+	}
+	h.axis, err = axis.NewServer(axis.Config{
+		DB: h.Store.DB, Blobs: h.Store.Blobs, Jobs: h.Store.Jobs, Registry: h.Registry, Service: h.Service, Key: key, Now: now, Logger: h.log,
+		MaxPacket: h.config.Limits.MaxPDF/2*3 + 16<<20, // Base64 and the header
+	})
+	if err != nil {
+		return fmt.Errorf("open the axis: %w", err)
+	}
+	return nil
 }
 
 // openClock picks the time-stamp authority: the configured one, or the embedded one.
@@ -155,7 +173,7 @@ func (h *Hub) openClock(now func() time.Time) error {
 }
 
 func (h *Hub) openWebhooks(now func() time.Time) error {
-	key, err := h.identity.webhookKey()
+	key, err := h.identity.sealKey("webhook")
 	if err != nil {
 		return err
 	}
@@ -316,6 +334,7 @@ func (h *Hub) handler() (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api)
+	mux.Handle("/axis/", h.axis)
 	if authority, ok := h.tsa.(http.Handler); ok {
 		mux.Handle("POST /tsa", authority)
 	}

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"vanthu/exchange/registry"
-	"vanthu/exchange/webhook"
 	"vanthu/signing/keys"
 	"vanthu/signing/pki"
 )
@@ -27,7 +26,7 @@ import (
 //
 //	keys/ca/       the authority (ca.pem, ca.key, ca.crl)
 //	keys/tsa.*     the embedded time-stamp authority
-//	keys/webhook.key  seals the secrets of webhooks
+//	keys/webhook.key, keys/axis.key  seal the secrets of webhooks and of axis systems
 //	keys/receipt/  one pair per agency, named by the SHA-256 of its code
 //	tls/server.*   TLS of every door
 type identity struct {
@@ -125,24 +124,25 @@ func (id *identity) load(name string) (*keys.Key, error) {
 	return keys.FromPEM(certPEM, keyPEM)
 }
 
-// webhookKey returns the key that seals the secrets of webhooks in the database, made at its first use.
-func (id *identity) webhookKey() ([]byte, error) {
-	name := filepath.Join(id.dir, "keys/webhook.key")
+// sealKey returns the key that seals the secrets of one purpose in the database, made at its first use.
+func (id *identity) sealKey(purpose string) ([]byte, error) {
+	const size = 32 // AES-256
+	name := filepath.Join(id.dir, "keys", purpose+".key")
 	text, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) {
-		key := make([]byte, webhook.KeySize)
+		key := make([]byte, size)
 		rand.Read(key) // never fails: crypto/rand ends the program instead
 		if err := writeKeyFile(name, []byte(hex.EncodeToString(key)+"\n")); err != nil {
-			return nil, fmt.Errorf("make the key of webhooks: %w", err)
+			return nil, fmt.Errorf("make the key that seals %s secrets: %w", purpose, err)
 		}
 		return key, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the key of webhooks: %w", err)
+		return nil, fmt.Errorf("read the key that seals %s secrets: %w", purpose, err)
 	}
 	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil {
-		return nil, fmt.Errorf("read the key of webhooks in %s: %w", name, err)
+	if err != nil || len(key) != size {
+		return nil, fmt.Errorf("%s is not a key of %d bytes in hex", name, size)
 	}
 	return key, nil
 }

@@ -63,6 +63,7 @@ type cli struct {
 	Verify  verifyCmd  `cmd:"" help:"Kiểm tra chữ ký số. | Judge the signatures of files."`
 	Check   checkCmd   `cmd:"" help:"Đọc lại và kiểm tra toàn bộ dữ liệu. | Reread and judge a data folder."`
 	Agency  agencyCmd  `cmd:"" help:"Cơ quan, đơn vị. | Agencies."`
+	Axis    axisCmd    `cmd:"" help:"Hệ thống của cơ quan kết nối qua API Trục liên thông. | Systems that connect over the API of the national axis."`
 	Account accountCmd `cmd:"" help:"Tài khoản thư công vụ. | Mail accounts."`
 	Books   bookCmd    `cmd:"" name:"register" help:"In sổ đăng ký văn bản đi, đến, sổ theo dõi, báo cáo giải quyết. | Print registers and handling reports."`
 	Stats   statsCmd   `cmd:"" help:"Tỷ lệ gửi nhận văn bản điện tử. | The exchange rate."`
