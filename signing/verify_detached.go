@@ -47,8 +47,12 @@ func VerifyDetached(ctx context.Context, content io.Reader, der []byte, o Verify
 		if !res.Valid {
 			it.fault(broken(res.Reasons), res.Reasons...)
 		}
+		archived := v.archiveTimestamps(it, si, der)
 		v.judgeSigner(it, si, res)
 		v.finish(it)
+		if archived && it.out.Level == LevelLT {
+			it.out.Level = LevelLTA
+		}
 		report.add(it.out)
 	}
 	return report, nil
@@ -59,9 +63,11 @@ func digestContent(ctx context.Context, content io.Reader, sd *cms.SignedData, l
 	running := map[crypto.Hash]hash.Hash{}
 	var sinks []io.Writer
 	for _, si := range sd.Signers {
-		if alg := si.Hash(); alg.Available() && running[alg] == nil {
-			running[alg] = alg.New()
-			sinks = append(sinks, running[alg])
+		for _, alg := range append(archiveHashes(si), si.Hash()) {
+			if alg.Available() && running[alg] == nil {
+				running[alg] = alg.New()
+				sinks = append(sinks, running[alg])
+			}
 		}
 	}
 	if limit <= 0 {

@@ -47,7 +47,8 @@ type item struct {
 	stamped  bool      // an intact time stamp of the signature or of a later revision covers it
 	proven   time.Time // earliest trusted time at which it existed; zero when unproven
 	accuracy time.Duration
-	hasESS   bool // an attribute names the certificate, rightly or not
+	archived time.Time // earliest trusted archive time stamp of a detached signature
+	hasESS   bool      // an attribute names the certificate, rightly or not
 }
 
 // fault adds a reason and lowers the integrity.

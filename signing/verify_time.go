@@ -49,8 +49,12 @@ func (v *verifier) judgeDocumentTimestamp(it *item) {
 // usable tells whether a time stamp counts as proof: its format and cryptography hold.
 func (it *item) usable() bool { return it.valid && it.integrity == Intact }
 
-// provenBy is the earliest trusted time of the document time stamps whose signed bytes include all of it.
+// provenBy is the earliest trusted time of the document time stamps whose signed bytes include all of it, or of the
+// archive time stamps of a detached signature.
 func (v *verifier) provenBy(it *item) time.Time {
+	if it.field == nil {
+		return it.archived
+	}
 	var earliest time.Time
 	for _, other := range v.items {
 		if other == it || other.token == nil || other.proven.IsZero() || other.field.ByteRange[1] < it.field.Covered() {

@@ -115,8 +115,8 @@ func (c signCmd) detached(a *app, key *keys.Key) error {
 		return unreadable(err)
 	}
 	defer in.Close() //nolint:errcheck // only read
-	options := signing.DetachedOptions{}
-	if options.TSA, err = c.client(); err != nil {
+	options, err := c.detachedOptions(a)
+	if err != nil {
 		return unreadable(err)
 	}
 	cms, err := signing.SignDetached(a.ctx, in, key, options)
@@ -127,6 +127,25 @@ func (c signCmd) detached(a *app, key *keys.Key) error {
 		_, err := w.Write(cms)
 		return err
 	})
+}
+
+// detachedOptions takes the level from the profile; the plain one means the highest that needs no more than --tsa.
+func (c signCmd) detachedOptions(a *app) (o signing.DetachedOptions, err error) {
+	if o.TSA, err = c.client(); err != nil {
+		return o, err
+	}
+	switch signing.Profile(c.Profile) {
+	case signing.ProfileBT:
+		o.Level = signing.LevelT
+	case signing.ProfileBLT:
+		o.Level = signing.LevelLT
+	case signing.ProfileBLTA:
+		o.Level = signing.LevelLTA
+	default:
+		return o, nil
+	}
+	o.Trust, o.Revocation, err = c.evidence(a)
+	return o, err
 }
 
 func (c signCmd) options(a *app, key *keys.Key) (signing.SignOptions, error) {
