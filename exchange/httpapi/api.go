@@ -98,6 +98,10 @@ func (a *api) routes(mux *http.ServeMux) huma.API {
 	a.describeDocuments(described)
 	a.describeIncoming(described)
 	a.describeReports(described)
+	a.describeRate(described)
+	a.describeRequests(described)
+	a.describeMany(described)
+	a.describeSuccession(described)
 	a.describeWebhooks(described)
 	a.describeEvents(described)
 	return described
@@ -117,6 +121,7 @@ const (
 	requestIDKey
 	tokenKey
 	overKey
+	languageKey
 )
 
 // actorOf returns who asks; only calls behind authenticate reach it.
@@ -125,12 +130,19 @@ func actorOf(ctx context.Context) registry.Actor {
 	return actor
 }
 
+// languageIn returns the reader's language, for problems inside an answer.
+func languageIn(ctx context.Context) string {
+	lang, _ := ctx.Value(languageKey).(string)
+	return lang
+}
+
 // outer bounds, names and logs each request, and keeps a panic from ending the process.
 func (a *api) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		id := uuid.NewString()
 		r = r.WithContext(context.WithValue(r.Context(), requestIDKey, id))
+		r = r.WithContext(context.WithValue(r.Context(), languageKey, languageOf(r.Header.Get("Accept-Language"))))
 		over := &overFlag{limit: a.maxBody}
 		r = r.WithContext(context.WithValue(r.Context(), overKey, over))
 		r.Body = &boundedBody{ReadCloser: http.MaxBytesReader(w, r.Body, a.maxBody), over: over}

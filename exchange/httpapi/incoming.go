@@ -159,16 +159,24 @@ func (a *api) describeReports(described huma.API) {
 	register(described, huma.Operation{
 		OperationID: "stats", Method: http.MethodGet, Path: "/api/v1/stats", Tags: tags, Summary: "Tỷ lệ gửi nhận điện tử / Exchange rate", Security: withToken(),
 	}, func(ctx context.Context, in *statsInput) (*statsOutput, error) {
-		zone := time.FixedZone("+07", 7*60*60)
-		from, errFrom := time.ParseInLocation(time.DateOnly, in.From, zone)
-		to, errTo := time.ParseInLocation(time.DateOnly, in.To, zone)
-		if errFrom != nil || errTo != nil || to.Before(from) {
-			return nil, a.told(ctx, registry.NewError(exchange.KindInvalid, "from và to phải là ngày YYYY-MM-DD, from không sau to.", "from and to must be days YYYY-MM-DD, from not after to."))
+		from, to, err := daysOf(in.From, in.To)
+		if err != nil {
+			return nil, a.told(ctx, err)
 		}
-		stats, err := a.service.Stats(ctx, actorOf(ctx), from, to.AddDate(0, 0, 1))
+		stats, err := a.service.Stats(ctx, actorOf(ctx), from, to)
 		if err != nil {
 			return nil, a.told(ctx, err)
 		}
 		return &statsOutput{Body: stats}, nil
 	})
+}
+
+// daysOf reads a period of days in Vietnam; the second time is exclusive.
+func daysOf(first, last string) (from, to time.Time, err error) {
+	from, errFrom := time.ParseInLocation(time.DateOnly, first, exchange.Vietnam())
+	to, errTo := time.ParseInLocation(time.DateOnly, last, exchange.Vietnam())
+	if errFrom != nil || errTo != nil || to.Before(from) {
+		return from, to, registry.NewError(exchange.KindInvalid, "from và to phải là ngày YYYY-MM-DD, from không sau to.", "from and to must be days YYYY-MM-DD, from not after to.")
+	}
+	return from, to.AddDate(0, 0, 1), nil
 }
