@@ -244,6 +244,12 @@ func (s *Service) checkArrival(ctx context.Context, yield func(string), in *inco
 	if in.history != nil && in.history.entries != int(in.version) {
 		yield(fmt.Sprintf("%s: the evidence has %d statuses, the row %d", what, in.history.entries, in.version))
 	}
+	if in.arrivals == 0 && in.Merged == "" {
+		yield(what + ": there is no record of how it arrived")
+	}
+	if in.Medium == MediumPaper {
+		return nil // nothing travels back
+	}
 	if in.senderHere && in.deliveries != 1 {
 		yield(fmt.Sprintf("%s: %d deliveries of document %s to %s", what, in.deliveries, in.Document, in.Agency))
 	}

@@ -115,8 +115,14 @@ func (h *history) revised(body facts) {
 
 // incoming reads an entry about an incoming document.
 func (h *history) incoming(kind string, body facts) {
+	if kind == "incoming.reassign" { // not a status
+		h.pin(body, "to")
+		return
+	}
 	h.entries++
 	switch kind {
+	case "incoming.follow":
+		h.pin(body, "status")
 	case "incoming.received", "incoming.rejected":
 		h.pins = facts{"number": "0", "year": "0", "to": "", "status": string(StatusArrived)}
 		if kind == "incoming.rejected" {

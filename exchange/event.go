@@ -197,6 +197,38 @@ func (e Event) template() (vi, en string) {
 		return "Bắt đầu xử lý[: {note}]", "Work began[: {note}]"
 	case "incoming.finish":
 		return "Hoàn thành[: {note}]", "Finished[: {note}]"
+	case "incoming.reassign":
+		return "Chuyển người xử lý cho {to_name}: {note}", "Given to {to_name} instead: {note}"
+	case "incoming.follow":
+		return "Là một với văn bản khác trong sổ: {status}[ – {note}]", "One with another entry of the register: {status}[ – {note}]"
+	case "arrival.again":
+		return "Đến thêm một lần qua kênh {channel}, cùng nội dung", "Came once more by {channel}, with the same content"
+	case "arrival.differs":
+		return "Đến thêm một lần qua kênh {channel} với nội dung KHÁC; đã giữ lại để văn thư xem", "Came by {channel} with OTHER content; kept for the clerk to look at"
+	case "arrival.alike":
+		return "Có thể trùng với văn bản khác đã đến", "May be a duplicate of another document"
+	case "arrival.merged":
+		return "Gộp với một lần đến khác: {note}", "Merged with another arrival: {note}"
+	case "arrival.apart":
+		return "Xác nhận không trùng: {note}", "Kept apart: {note}"
+	case "work.co-handlers":
+		return "Giao phối hợp: {names}[: {note}]", "Co-handlers: {names}[: {note}]"
+	case "work.part-done":
+		return "Xong phần phối hợp: {note}", "Part done: {note}"
+	case "work.withdrawn":
+		return "Thôi giao phối hợp cho {to_name}: {note}", "Taken back from {to_name}: {note}"
+	case "work.instruction":
+		return "Bút phê: {note}", "Instruction: {note}"
+	case "work.proposal":
+		return "Đề xuất: {note}", "Proposal: {note}"
+	case "work.comment":
+		return "Ý kiến: {note}", "Comment: {note}"
+	case "work.reopened":
+		return "Mở lại việc xử lý: {note}", "Opened again: {note}"
+	case "work.closed":
+		return "Xử lý lại xong[: {note}]", "Done again[: {note}]"
+	case "work.answered":
+		return "Gắn văn bản trả lời {answer_code}", "Answered by {answer_code}"
 	case "incoming.refuse":
 		return "Từ chối tiếp nhận: {note}", "Refused: {note}"
 	}

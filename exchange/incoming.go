@@ -208,24 +208,10 @@ func (s *Service) Register(ctx context.Context, by registry.Actor, id IncomingID
 	})
 }
 
-// Assign gives the document to a person of the agency, with an instruction (bút phê).
+// Assign gives the document to a person of the agency, with an instruction (bút
+// phê); see AssignTo.
 func (s *Service) Assign(ctx context.Context, by registry.Actor, id IncomingID, to registry.PersonID, note string) (*Incoming, error) {
-	p, err := s.reg.Person(ctx, to)
-	if err != nil {
-		if KindOf(err) == KindNotFound {
-			return nil, fail(KindInvalid, "Không có người nhận việc này.", "There is no such person to assign to.")
-		}
-		return nil, err
-	}
-	return s.act(ctx, by, id, ActAssign, note, func(ctx context.Context, tx *sqldb.Tx, in *Incoming, f facts) error {
-		if p.Agency != in.Agency || p.Disabled {
-			return fail(KindInvalid, "Người được giao phải là người đang làm việc tại cơ quan nhận.",
-				"The person must be an active one of the receiving agency.")
-		}
-		in.Assignee, in.Assigned = p.ID, in.Updated
-		f["to"], f["to_name"] = string(p.ID), p.Name
-		return nil
-	})
+	return s.AssignTo(ctx, by, id, Assignment{Lead: to, Instruction: note})
 }
 
 // Process says that work has begun.
@@ -233,9 +219,10 @@ func (s *Service) Process(ctx context.Context, by registry.Actor, id IncomingID,
 	return s.act(ctx, by, id, ActProcess, note, nil)
 }
 
-// Finish says that the work is done; final.
+// Finish says that the work is done; final. Work that was opened again ends
+// without a new status.
 func (s *Service) Finish(ctx context.Context, by registry.Actor, id IncomingID, note string) (*Incoming, error) {
-	return s.act(ctx, by, id, ActFinish, note, nil)
+	return s.FinishWith(ctx, by, id, "", note)
 }
 
 // Refuse returns the document to its sender with a reason (NĐ 30/2020 Điều
@@ -307,6 +294,18 @@ func (s *Service) step(ctx context.Context, tx *sqldb.Tx, by registry.Actor, in 
 	}
 	if err := s.evidence(ctx, tx, "incoming."+string(a), string(in.ID), now, by, f); err != nil {
 		return err
+	}
+	if err := s.tell(ctx, tx, in, now); err != nil {
+		return err
+	}
+	return s.followAll(ctx, tx, by, in, now)
+}
+
+// tell writes the receipt of the status and the job that signs and carries it;
+// paper has no way back.
+func (s *Service) tell(ctx context.Context, tx *sqldb.Tx, in *Incoming, now time.Time) error {
+	if in.Medium == MediumPaper {
+		return nil
 	}
 	r := in.receipt(newID(), now)
 	if err := insertReceipt(ctx, tx, r, in.ID, in.version, time.Time{}); err != nil {

@@ -90,7 +90,10 @@ func (e *Envelope) clean() error {
 // arrival is a document judged and signed for, ready to be written.
 type arrival struct {
 	env     Envelope
-	in      *Incoming
+	channel string
+	ref     string // the channel's own name for it
+	pdf     blob.Ref
+	in      *Incoming // nil when the document was known before
 	receipt *Receipt
 }
 
@@ -100,50 +103,15 @@ type arrival struct {
 // document (sender, id and digest) give the first receipt again; the same id
 // with other content is a conflict.
 func (s *Service) Receive(ctx context.Context, from registry.AgencyID, env Envelope, pdf io.Reader) (*Receipt, error) {
-	data, err := s.readPDF(pdf)
-	if err != nil {
-		return nil, err
+	if !validID(string(env.Document)) {
+		return nil, env.clean()
 	}
-	if err := env.clean(); err != nil {
-		return nil, err
-	}
-	if got := blob.Sum(data); got != env.Digest {
-		return nil, fail(KindInvalid, "Nội dung tệp không khớp mã băm trong bì thư.", "The file does not match the digest in the envelope.").
-			Advise("Gửi lại văn bản.", "Send the document again.")
-	}
-	ref, err := s.put(ctx, data)
-	if err != nil {
-		return nil, err
-	}
-	return s.ReceiveStored(ctx, from, env, ref)
+	return s.ReceiveBy(ctx, from, Arrival{Channel: ArrivedLocal, Envelope: env, PDF: pdf})
 }
 
 // ReceiveStored is Receive for a PDF that is in the blob store already.
 func (s *Service) ReceiveStored(ctx context.Context, from registry.AgencyID, env Envelope, pdf blob.Ref) (*Receipt, error) {
-	if pdf.Digest != env.Digest {
-		return nil, fail(KindInvalid, "Nội dung tệp không khớp mã băm trong bì thư.", "The file does not match the digest in the envelope.")
-	}
-	var known *Receipt
-	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
-		known, err = firstReceipt(ctx, tx, env)
-		return err
-	})
-	if known != nil || err != nil {
-		return known, storageError("receiving document", err)
-	}
-	a, err := s.prepare(ctx, from, env, pdf)
-	if err != nil {
-		return nil, storageError("receiving document", err)
-	}
-	now := s.clock()
-	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		known, err = s.insertArrival(ctx, tx, a, now)
-		return err
-	})
-	if err != nil {
-		return nil, storageError("receiving document", err)
-	}
-	return known, nil
+	return s.receive(ctx, from, ArrivedLocal, "", env, pdf)
 }
 
 // prepare does all that needs no transaction: checks envelope and agencies,
@@ -183,7 +151,7 @@ func (s *Service) prepare(ctx context.Context, from registry.AgencyID, env Envel
 	if reason != "" {
 		in.Status, in.Note = StatusRefused, reason
 	}
-	a := &arrival{env: env, in: in, receipt: in.receipt(newID(), now)}
+	a := &arrival{env: env, channel: ArrivedLocal, pdf: pdf, in: in, receipt: in.receipt(newID(), now)}
 	return a, s.signReceipt(ctx, a.receipt)
 }
 
@@ -248,16 +216,25 @@ func clip(s string) string {
 // insertArrival writes the register's row, the signed receipt and the evidence;
 // a repeat changes nothing and gives the receipt that is there.
 func (s *Service) insertArrival(ctx context.Context, tx *sqldb.Tx, a *arrival, now time.Time) (*Receipt, error) {
+	known, err := findEntry(ctx, tx, a.env)
+	if err != nil {
+		return nil, err
+	}
+	if known != nil {
+		return s.again(ctx, tx, known, a, now)
+	}
+	if a.in == nil {
+		return nil, errors.New("cannot happen: the entry of an arrival is gone")
+	}
 	added, err := insertIncoming(ctx, tx, a.in)
 	if err != nil {
 		return nil, err
 	}
-	if !added {
-		r, err := firstReceipt(ctx, tx, a.env)
-		if err == nil && r == nil {
-			err = errors.New("cannot happen: incoming row without its first receipt")
-		}
-		return r, err
+	if !added { // on PostgreSQL another transaction was first: this one is run again
+		return nil, errors.New("another arrival of the document is being written")
+	}
+	if err := s.addArrival(ctx, tx, a.in.ID, a, now, true); err != nil {
+		return nil, err
 	}
 	if err := insertReceipt(ctx, tx, a.receipt, a.in.ID, a.in.version, now); err != nil {
 		return nil, err
@@ -271,6 +248,9 @@ func (s *Service) insertArrival(ctx context.Context, tx *sqldb.Tx, a *arrival, n
 	if err := s.evidence(ctx, tx, kind, string(a.in.ID), now, registry.System("reception"), f); err != nil {
 		return nil, err
 	}
+	if err := s.markAlike(ctx, tx, a.in, now); err != nil {
+		return nil, err
+	}
 	if err := s.earlyNotices(ctx, tx, a.in, now); err != nil {
 		return nil, err
 	}
@@ -278,25 +258,6 @@ func (s *Service) insertArrival(ctx context.Context, tx *sqldb.Tx, a *arrival, n
 		err = s.jobs.Add(ctx, tx, jobNotify, lane{a.in.Agency}, jobs.AddOptions{Lane: string(a.in.Agency)})
 	}
 	return a.receipt, err
-}
-
-// firstReceipt gives the receipt of a document that has arrived before, nil when
-// it has not, and a conflict when the same id came with other content.
-func firstReceipt(ctx context.Context, tx *sqldb.Tx, env Envelope) (*Receipt, error) {
-	id, digest, err := selectArrived(ctx, tx, env)
-	if err != nil || id == "" {
-		return nil, err
-	}
-	if digest != env.Digest {
-		return nil, failf(KindConflict, "Văn bản %s đã đến trước đây với nội dung khác.", "The document %s has arrived before with other content.", string(env.Document)).
-			Advise("Gửi bản mới như một văn bản khác.", "Send the new content as another document.").
-			Keeping("Bản đã đến trước vẫn giữ nguyên.", "What arrived before is kept as it was.")
-	}
-	list, err := selectReceipts(ctx, tx, `incoming`, string(id), false)
-	if err != nil || len(list) == 0 {
-		return nil, err
-	}
-	return &list[0], nil
 }
 
 // marshal writes what is stored as JSON in a row.

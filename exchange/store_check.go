@@ -178,15 +178,15 @@ func selectDoubledIncoming(ctx context.Context, tx *sqldb.Tx) ([]string, error) 
 // the deliveries it belongs to, and what the evidence says of it.
 type incomingFacts struct {
 	Incoming
-	receipts, last, deliveries int
-	senderHere                 bool
-	history                    *history // nil = no evidence
+	receipts, last, deliveries, arrivals int
+	senderHere                           bool
+	history                              *history // nil = no evidence
 }
 
 func selectIncomingFacts(ctx context.Context, tx *sqldb.Tx, after string, limit int) ([]incomingFacts, error) {
 	list, err := sqldb.Collect(ctx, tx, func(row scanner) (f incomingFacts, err error) {
 		var here int
-		f.Incoming, err = scanIncoming(row, &f.receipts, &f.last, &f.deliveries, &here)
+		f.Incoming, err = scanIncoming(row, &f.receipts, &f.last, &f.deliveries, &here, &f.arrivals)
 		f.senderHere = here > 0
 		return f, err
 	}, `SELECT `+incomingColumns+`,
@@ -195,7 +195,8 @@ func selectIncomingFacts(ctx context.Context, tx *sqldb.Tx, after string, limit 
 				AND r.status = exchange_incoming.status),
 			(SELECT COUNT(*) FROM exchange_delivery v WHERE v.document = exchange_incoming.document AND v.recipient = exchange_incoming.agency
 				AND v.sender = exchange_incoming.sender),
-			(SELECT COUNT(*) FROM exchange_document d WHERE d.id = exchange_incoming.document AND d.agency = exchange_incoming.sender)
+			(SELECT COUNT(*) FROM exchange_document d WHERE d.id = exchange_incoming.document AND d.agency = exchange_incoming.sender),
+			(SELECT COUNT(*) FROM exchange_arrival a WHERE a.incoming = exchange_incoming.id AND a.differs = 0 AND a.pdf = exchange_incoming.pdf)
 		FROM exchange_incoming WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 	if err != nil || len(list) == 0 {
 		return nil, err
@@ -211,7 +212,7 @@ func selectIncomingFacts(ctx context.Context, tx *sqldb.Tx, after string, limit 
 }
 
 func eachDigest(ctx context.Context, tx *sqldb.Tx, yield func(blob.Digest) error) (err error) {
-	rows, err := tx.Query(ctx, `SELECT pdf FROM exchange_document WHERE pdf <> '' UNION ALL SELECT pdf FROM exchange_revision UNION ALL SELECT pdf FROM exchange_incoming`)
+	rows, err := tx.Query(ctx, `SELECT pdf FROM exchange_document WHERE pdf <> '' UNION ALL SELECT pdf FROM exchange_revision UNION ALL SELECT pdf FROM exchange_incoming UNION ALL SELECT pdf FROM exchange_arrival`)
 	if err != nil {
 		return err
 	}

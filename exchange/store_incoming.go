@@ -7,7 +7,6 @@ import (
 
 	"vanthu/exchange/registry"
 	"vanthu/signing"
-	"vanthu/storage/blob"
 	"vanthu/storage/sqldb"
 )
 
@@ -96,20 +95,9 @@ func selectIncomingReport(ctx context.Context, tx *sqldb.Tx, id IncomingID) (*si
 	return parseReport(text)
 }
 
-// selectArrived finds an earlier arrival of the envelope's document; "" when
-// there is none.
-func selectArrived(ctx context.Context, tx *sqldb.Tx, env Envelope) (id IncomingID, digest blob.Digest, err error) {
-	err = tx.QueryRow(ctx, `SELECT id, pdf FROM exchange_incoming WHERE agency = $1 AND sender = $2 AND document = $3`,
-		string(env.To), string(env.From), string(env.Document)).Scan(&id, &digest)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", "", nil
-	}
-	return id, digest, err
-}
-
 // selectIncomings lists newest first; agency "" is all of them.
 func selectIncomings(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, f IncomingFilter, limit int) ([]Incoming, error) {
-	q := query{text: `SELECT ` + incomingColumns + ` FROM exchange_incoming WHERE 1 = 1`}
+	q := query{text: `SELECT ` + incomingColumns + ` FROM exchange_incoming WHERE merged_into = ''`}
 	if agency != "" {
 		q.and(` AND agency = $%d`, string(agency))
 	}
