@@ -107,6 +107,16 @@ func (s *Service) ReceiveBy(ctx context.Context, from registry.AgencyID, a Arriv
 	return s.receive(ctx, from, a.Channel, a.Ref, a.Envelope, ref)
 }
 
+// ReceiveStoredBy is ReceiveBy for a PDF that is in the blob store already; the
+// envelope has an id.
+func (s *Service) ReceiveStoredBy(ctx context.Context, from registry.AgencyID, channel, ref string, env Envelope, pdf blob.Ref) (*Receipt, error) {
+	ref, err := registry.CleanLine("Mã của kênh", "The channel's id", ref, maxRef)
+	if err != nil {
+		return nil, err
+	}
+	return s.receive(ctx, from, channel, ref, env, pdf)
+}
+
 func mismatch() *Error {
 	return fail(KindInvalid, "Nội dung tệp không khớp mã băm trong bì thư.", "The file does not match the digest in the envelope.")
 }

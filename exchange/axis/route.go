@@ -216,7 +216,7 @@ func (s *Server) receive(ctx context.Context, t *transfer, content *edxml.Packet
 		return fmt.Errorf("keeping the packet's PDF: %w", err)
 	}
 	env := envelopeOf(t.sender, t.recipient, content, ref, t.packet.created)
-	receipt, err := s.cfg.Service.ReceiveStored(ctx, t.sender, env, ref)
+	receipt, err := s.cfg.Service.ReceiveStoredBy(ctx, t.sender, exchange.ArrivedAxis, "", env, ref)
 	if err != nil {
 		return err
 	}
