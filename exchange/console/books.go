@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -17,9 +18,18 @@ func (v *visit) bookYear() int {
 	return v.srv.cfg.Now().In(hanoi).Year()
 }
 
+// bookOf gives the book that is printed for a register page.
+func bookOf(kind string) string {
+	if kind == "incoming" {
+		return string(exchange.BookIncoming)
+	}
+	return string(exchange.BookOutgoing)
+}
+
 func (v *visit) book(kind string, year int, columns []string, rows []registerRow) error {
 	title := v.say("register."+kind+".title", strconv.Itoa(year))
 	body := registerBody{Title: title, Years: v.yearOptions(year, false), Rows: rows,
+		PDF: "/books/" + bookOf(kind) + "/pdf?year=" + strconv.Itoa(year), XLSX: "/books/" + bookOf(kind) + "/xlsx?year=" + strconv.Itoa(year),
 		Lead: v.agencyName(v.actor.Agency) + ": " + v.count("register.lines", len(rows))}
 	for _, c := range columns {
 		body.Columns = append(body.Columns, v.say("book."+c))
@@ -104,12 +114,9 @@ func (s *server) rate(v *visit) error {
 	body.Bars = v.bars(stats.ByAgency)
 	for i := range stats.Missing {
 		m := &stats.Missing[i]
-		text := m.Text
-		if v.lang == "en" && m.TextEN != "" {
-			text = m.TextEN
-		}
-		body.Causes = append(body.Causes, rateCause{Cause: text, Count: v.count("rate.of."+m.Of, m.Count),
-			Owner: v.owner(m.Owner), Next: v.sayOr("cause."+m.Cause, "")})
+		body.Causes = append(body.Causes, rateCause{Cause: v.either(m.Text, m.TextEN), Count: v.count("rate.of."+m.Of, m.Count),
+			Owner: v.owner(m.Owner), Next: v.either(m.Act, m.ActEN), URL: "/rate/gap?" + url.Values{
+				"from": {body.From}, "to": {body.To}, "of": {m.Of}, "cause": {m.Cause}}.Encode()})
 	}
 	return v.show(http.StatusOK, "rate", v.say("nav.rate"), body)
 }

@@ -93,6 +93,14 @@ func (s *server) routes() *http.ServeMux {
 	mux.Handle("GET /documents/{id}/send", s.user(s.sendPage))
 	mux.Handle("POST /documents/{id}/send", s.user(s.send))
 
+	mux.Handle("POST /documents/{id}/simulate", s.user(s.simulate))
+	mux.Handle("POST /documents/{id}/recall", s.user(s.recall))
+	mux.Handle("POST /documents/{id}/retry", s.user(s.retry))
+	mux.Handle("GET /overdue", s.user(s.overdue))
+	mux.Handle("GET /rate/gap", s.user(s.gap))
+	mux.Handle("GET /books/{book}/{format}", s.user(s.bookFile))
+	s.hookRoutes(mux)
+
 	mux.Handle("GET /registers/outgoing", s.user(s.outgoingRegister))
 	mux.Handle("GET /registers/incoming", s.user(s.incomingRegister))
 	mux.Handle("GET /rate", s.user(s.rate))

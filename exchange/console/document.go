@@ -48,10 +48,18 @@ func (v *visit) document(id exchange.DocumentID, problem error) error {
 	if err != nil {
 		return err
 	}
+	requests, err := v.requestViews(id)
+	if err != nil {
+		return err
+	}
+	after, err := v.afterSending(d)
+	if err != nil {
+		return err
+	}
 	body := documentBody{URL: documentURL(id), PDF: documentURL(id) + "/pdf", Subject: d.Subject, Code: v.code(d),
 		Type: v.typeName(d.Type), Priority: v.priority(d.Priority), State: v.stateChip(d.State),
 		Verdict: v.verdictView(report), Every: every, Deliveries: deliveries, Facts: v.documentFacts(d), Details: v.documentDetails(d),
-		Events: v.trail(events), Actions: v.documentActions(d)}
+		Events: v.trail(events), Actions: append(v.documentActions(d), after...), Requests: requests}
 	if step := stepOf(d); step != "" {
 		body.Steps = v.steps(step)
 	}

@@ -46,6 +46,12 @@ func (s *server) home(v *visit) error {
 		}
 		body.Queues = append(body.Queues, q)
 	}
+	late, err := s.cfg.Service.Overdue(v.ctx(), v.actor)
+	if err != nil {
+		return err
+	}
+	body.Queues = append([]queue{{Label: v.say("queue.overdue"), Hint: v.say("queue.overdue.hint"), Count: v.num(len(late)), URL: "/overdue",
+		Zero: len(late) == 0, Hot: len(late) > 0}}, body.Queues...)
 	const latest = 6
 	in, err := s.cfg.Service.Incomings(v.ctx(), v.actor, exchange.IncomingFilter{Limit: latest})
 	if err != nil {

@@ -23,9 +23,14 @@ func (v *visit) incoming(id exchange.IncomingID, problem error) error {
 	if err != nil {
 		return err
 	}
-	actions, err := v.incomingActions(in)
+	actions, err := v.answers(in)
 	if err != nil {
 		return err
+	}
+	if len(actions) == 0 { // a request of the sender comes first
+		if actions, err = v.incomingActions(in); err != nil {
+			return err
+		}
 	}
 	body := incomingBody{PDF: incomingURL(id) + "/pdf", Subject: in.Subject, Code: in.Code, Type: v.typeName(in.Type),
 		Priority: v.priority(in.Priority), FromLine: v.agencyName(in.From) + " (" + string(in.From) + ")",
@@ -132,6 +137,8 @@ func (s *server) incomingAct(v *visit) error {
 		_, err = s.cfg.Service.Finish(v.ctx(), v.actor, id, note)
 	case "refuse":
 		_, err = s.cfg.Service.Refuse(v.ctx(), v.actor, id, note)
+	case "agree", "decline":
+		_, err = s.cfg.Service.AnswerRequest(v.ctx(), v.actor, id, act == "agree", note)
 	default:
 		return errNoPage
 	}

@@ -37,7 +37,7 @@ func languages() []string { return []string{"vi", "en"} }
 // screens are the pages; each is a file of templates/ that defines "content".
 func screens() []string {
 	return []string{"login", "home", "incoming_list", "outgoing_list", "document", "incoming", "compose", "send",
-		"sent", "register", "rate", "check", "agencies", "people", "account", "error"}
+		"sent", "register", "rate", "check", "agencies", "people", "account", "table", "webhooks", "webhook", "error"}
 }
 
 // voice speaks one language: its texts, its numbers, its templates.

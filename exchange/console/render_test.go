@@ -115,7 +115,7 @@ func TestCatalogsHaveTheSameKeysAndHoles(t *testing.T) {
 // dynamicPrefixes are families of keys whose last part is a code.
 func dynamicPrefixes() []string {
 	return []string{"status.", "transport.", "channel.", "competence.", "role.", "done.", "act.",
-		"queue.", "step.", "check.", "word.", "book.", "cause.", "lang.", "error.", "sig.covers.", "rate.of.", "register."}
+		"queue.", "step.", "check.", "word.", "book.", "lang.", "error.", "sig.covers.", "rate.of.", "register.", "webhook.", "simulate."}
 }
 
 // TestKeysInUse finds keys that the code or a template asks for and no catalog has, and texts that nobody asks for.
@@ -331,7 +331,7 @@ func sampleBodies(v *voice) map[string][]any {
 		"incoming_list": {incomingListBody{Filter: filter, Rows: in, Pager: pagerView{"/incoming", "/incoming?after=x"}}, incomingListBody{Filter: filter}, incomingListBody{}},
 		"outgoing_list": {outgoingListBody{Filter: filter, Rows: out, Pager: pagerView{Next: "/x"}, CanDraft: true}, outgoingListBody{Filter: filter}, outgoingListBody{CanDraft: true}},
 		"document": {documentBody{URL: "/documents/1", PDF: "/documents/1/pdf", Subject: "s", Code: "05/QĐ-UBND", Type: "Quyết định", Priority: "Khẩn",
-			State: ok, Steps: v.steps("seal"), Verdict: verdict, Every: "3s", Deliveries: deliveries, Facts: []fact{{"Người ký", "A"}}, Details: []fact{{"a", "b"}}, Events: events, Actions: acts},
+			State: ok, Steps: v.steps("seal"), Verdict: verdict, Every: "3s", Deliveries: deliveries, Requests: []requestView{{"Yêu cầu thu hồi: gửi nhầm", at, deliveries}}, Facts: []fact{{"Người ký", "A"}}, Details: []fact{{"a", "b"}}, Events: events, Actions: acts},
 			documentBody{State: ok}, documentBody{State: ok, Actions: []action{{Key: "w", Primary: true, Wait: true, Label: "l", Hint: "h"}}},
 			documentBody{State: ok, Actions: []action{{Key: "s", Primary: true, Link: true, URL: "/x", Label: "l", Button: "b"}}}},
 		"incoming": {incomingBody{PDF: "/incoming/1/pdf", Subject: "s", Code: "c", Type: "t", Priority: "Khẩn", FromLine: "f", Status: ok,
@@ -343,15 +343,22 @@ func sampleBodies(v *voice) map[string][]any {
 		"send": {sendBody{DocumentURL: "/documents/1", Code: "c", Subject: "s", Query: "q", Hint: "h", Steps: v.steps("send"), More: true,
 			Recipients: []recipientRow{{"H03.12", "Sở Nội vụ", "so noi vu", true, ok}}}, sendBody{}},
 		"sent":     {sentBody{Filter: filter, Documents: []sentDocument{{"/documents/1", "c", "s", at, deliveries}}, Pager: pagerView{Next: "/x"}}, sentBody{Filter: filter}, sentBody{}},
-		"register": {registerBody{Title: "t", Lead: "l", Years: []option{{"2026", "2026", true}}, Columns: []string{"a", "b"}, Rows: []registerRow{{Cells: cells(registerCell{Text: "1", URL: "/x", Label: "a"}, "2"), Cancelled: true}}}, registerBody{}},
+		"register": {registerBody{Title: "t", Lead: "l", PDF: "/books/out/pdf?year=2026", XLSX: "/books/out/xlsx?year=2026", Years: []option{{"2026", "2026", true}}, Columns: []string{"a", "b"}, Rows: []registerRow{{Cells: cells(registerCell{Text: "1", URL: "/x", Label: "a"}, "2"), Cancelled: true}}}, registerBody{}},
 		"rate": {rateBody{From: "2026-01-01", To: "2026-11-23", Rate: "98,75%", Sentence: "s", Population: 3, Facts: []fact{{"a", "1"}},
-			Bars: []rateBar{{"Sở Nội vụ", "50%", "2", "1", 500, true}}, Causes: []rateCause{{"c", "1", "o", "n"}}}, rateBody{}, rateBody{Population: 1}},
+			Bars: []rateBar{{"Sở Nội vụ", "50%", "2", "1", 500, true}}, Causes: []rateCause{{"c", "1", "o", "n", "/rate/gap"}}}, rateBody{}, rateBody{Population: 1}},
 		"check":    {checkBody{File: "a.pdf", Limit: "l", Verdict: verdict}, checkBody{Explain: []fact{{"a", "b"}}}},
 		"agencies": {agenciesBody{Filter: filter, Rows: []agencyRow{{"H03", "UBND tỉnh", "Bắc Kạn", "UBND", "ubnd@backan.example", "", ok}}, CanAdd: true}, agenciesBody{}},
 		"people": {peopleBody{Agency: "a", AgencyID: "H03", Agencies: []option{{"H03", "UBND", true}}, Roles: []option{{"clerk", "Văn thư", true}},
 			Rows: []personRow{{"Hoàng Thị Mai", "Văn thư", "mai", "Văn thư", "", ok}}, CanAdd: true}, peopleBody{}},
 		"account": {accountBody{Name: "n", Line: "l", Owners: []keyOwner{{Kind: "person", Title: "t", CanSet: true}, {Kind: "agency", Title: "t",
 			Certificates: []certificateRow{{"s", "f", "i", at, ok}}}}}},
+		"table": {tableBody{Title: "t", Lead: "l", Crumb: fact{"c", "/x"}, Notes: []string{"n"}, Columns: []string{"a", "b"}, Pager: pagerView{Next: "/x"},
+			Rows: []registerRow{{Cells: cells(registerCell{Text: "1", URL: "/x", Label: "a"}, "2", "")}}}, tableBody{Empty: "e"}},
+		"webhooks": {hooksBody{Rows: []hookRow{{Path: "/webhooks/1", URL: "https://nhan.example.vn/vanthu", Description: "Phần mềm một cửa", Events: "document.sent", Sent: "12", Waiting: "3", State: ok}},
+			New: hookForm{"https://x", "d", "document.*"}}, hooksBody{}},
+		"webhook": {hookBody{Hook: hookRow{Path: "/webhooks/1", URL: "https://nhan.example.vn/vanthu", Description: "d", State: ok}, Secret: "whsec_x", Active: true, Facts: []fact{{"a", "b"}},
+			Messages: []hookMessage{{Seq: 2, Kind: "document.sent", Attempts: "3", At: at, Next: at, Waiting: true, State: ok}, {Seq: 1, Kind: "document.sent", Attempts: "1", At: at, State: ok}},
+			Attempts: []hookAttempt{{Seq: 2, At: at, Took: "35 ms", Answer: "<b>no</b>", State: ok}, {Seq: 1, At: at, Took: "5 ms", State: ok}}, Pager: pagerView{Next: "/x"}}, hookBody{Hook: hookRow{State: ok}}},
 		"error": {errorBody{"h", "m", "k", "a", "/", "b", "r"}, errorBody{}},
 	}
 }

@@ -160,6 +160,7 @@ type documentBody struct {
 	Verdict                                 *verdictView
 	Every                                   string // how often the recipients are asked for again, "" = all is final
 	Deliveries                              []deliveryRow
+	Requests                                []requestView
 	Facts, Details                          []fact
 	Events                                  trailView
 	Actions                                 []action
@@ -223,6 +224,7 @@ type registerRow struct {
 
 type registerBody struct {
 	Title, Lead string
+	PDF, XLSX   string // addresses of the register as a file
 	Years       []option
 	Columns     []string
 	Rows        []registerRow
@@ -234,7 +236,7 @@ type rateBar struct {
 	Low                                bool
 }
 
-type rateCause struct{ Cause, Count, Owner, Next string }
+type rateCause struct{ Cause, Count, Owner, Next, URL string }
 
 type rateBody struct {
 	From, To, Rate, Sentence string
@@ -291,6 +293,62 @@ type keyOwner struct {
 type accountBody struct {
 	Name, Line string
 	Owners     []keyOwner
+}
+
+// tableBody is a list on a screen of its own; Crumb leads back.
+type tableBody struct {
+	Title, Lead, Empty string
+	Crumb              fact
+	Notes              []string
+	Columns            []string
+	Rows               []registerRow
+	Pager              pagerView
+}
+
+type hookForm struct{ URL, Description, Events string }
+
+type hookRow struct {
+	Path, URL, Description, Events, Sent, Waiting string
+	Since                                         time.Time
+	State                                         chip
+}
+
+type hooksBody struct {
+	Rows []hookRow
+	New  hookForm
+}
+
+type hookMessage struct {
+	Seq            int64
+	Kind, Attempts string
+	At, Next       time.Time
+	Waiting        bool
+	State          chip
+}
+
+type hookAttempt struct {
+	Seq          int64
+	At           time.Time
+	Took, Answer string
+	State        chip
+}
+
+type hookBody struct {
+	Hook           hookRow
+	Form           hookForm
+	Secret, Reason string
+	Active         bool
+	Facts          []fact
+	Messages       []hookMessage
+	Attempts       []hookAttempt
+	Pager          pagerView
+}
+
+// requestView is what was asked about a document after it was sent, with the fate of each copy.
+type requestView struct {
+	Title  string
+	At     time.Time
+	Copies []deliveryRow
 }
 
 type errorBody struct{ Heading, Message, Kept, Advice, BackURL, Back, Ref string }

@@ -293,6 +293,9 @@ func (v *visit) nav() []navItem {
 		item("nav.account", "/account")}
 	if v.actor.Has(registry.RoleAdministrator) {
 		items = append(items, group("nav.admin"), item("nav.people", "/people"))
+		if v.srv.cfg.Webhooks != nil {
+			items = append(items, item("nav.webhooks", "/webhooks"))
+		}
 	}
 	for i := range items { // a document belongs under its list
 		items[i].Current = items[i].Current ||

@@ -7,7 +7,7 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!form.matches("form[data-single]") || event.defaultPrevented) return;
   if (form.dataset.sent) { event.preventDefault(); return; }
-  if (event.submitter && event.submitter.formMethod === "get") return;
+  if (event.submitter && (event.submitter.formMethod === "get" || event.submitter.hasAttribute("formaction"))) return;
   form.dataset.sent = "1";
   form.classList.add("htmx-request");
 });
