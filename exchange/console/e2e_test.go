@@ -311,7 +311,7 @@ func TestPagesInEveryLook(t *testing.T) {
 	h := newHub(t)
 	h.fill(t)
 	pages := []string{"/", "/incoming", "/outgoing", "/sent", "/compose", "/registers/outgoing", "/registers/incoming", "/rate", "/check",
-		"/agencies", "/people", "/account", "/nowhere"}
+		"/agencies", "/people", "/account", "/webhooks", "/overdue", "/nowhere"}
 	for _, d := range h.documents(t) {
 		pages = append(pages, "/documents/"+string(d.ID))
 	}

@@ -17,6 +17,7 @@ import (
 
 	"vanthu/exchange"
 	"vanthu/exchange/registry"
+	"vanthu/exchange/webhook"
 	"vanthu/signing"
 	"vanthu/signing/keys"
 	"vanthu/signing/pki"
@@ -35,6 +36,7 @@ type hub struct {
 	store    *storage.Store
 	service  *exchange.Service
 	registry *registry.Registry
+	hooks    *webhook.Hooks
 	server   *httptest.Server
 	ca       *pki.Authority
 	people   map[string]*registry.Person // by login
@@ -72,8 +74,11 @@ func newHub(t *testing.T) *hub {
 			return nil, fmt.Errorf("no receipt key for %s", a)
 		}})
 	check(t, err)
+	h.hooks, err = webhook.New(webhook.Config{Service: h.service, Registry: h.registry, DB: store.DB, Jobs: store.Jobs,
+		Key: make([]byte, webhook.KeySize), AllowPrivate: true})
+	check(t, err)
 	check(t, store.Start(ctx))
-	handler, err := New(Config{Service: h.service, Registry: h.registry, Verify: h.verify,
+	handler, err := New(Config{Service: h.service, Registry: h.registry, Webhooks: h.hooks, Verify: h.verify,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))})
 	check(t, err)
 	h.server = httptest.NewServer(handler)

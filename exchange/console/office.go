@@ -40,7 +40,7 @@ func (s *server) overdue(v *visit) error {
 		body.Rows = append(body.Rows, registerRow{Cells: cells(registerCell{Text: o.Subject, URL: to}, o.Code, v.sayOr("act."+string(o.Step.Act), string(o.Step.Act)),
 			moment(o.Step.Due), v.num(o.Days), o.Step.Rule)})
 	}
-	return v.table(body, v.say("col.document"), v.say("col.code"), v.say("next.title"), v.say("col.due"), v.say("overdue.days"), v.say("overdue.rule"))
+	return v.table(body, v.say("col.document"), v.say("fact.code"), v.say("next.title"), v.say("col.due"), v.say("overdue.days"), v.say("overdue.rule"))
 }
 
 // gap lists the documents or deliveries behind a cause of the exchange rate.
@@ -69,7 +69,7 @@ func (s *server) gap(v *visit) error {
 		}
 		body.Rows = append(body.Rows, registerRow{Cells: cells(first, v.typeName(g.Type), g.Day, g.AgencyName, g.Subject, g.RecipientIs, moment(g.Since), v.agencyName(g.Whose), g.Error)})
 	}
-	return v.table(body, v.say("col.code"), v.say("fact.type"), v.say("fact.issued"), v.say("gap.issuer"), v.say("fact.subject"), v.say("col.recipient"), v.say("gap.since"), v.say("rate.owner"), v.say("gap.error"))
+	return v.table(body, v.say("fact.code"), v.say("fact.type"), v.say("fact.issued"), v.say("gap.issuer"), v.say("fact.subject"), v.say("col.recipient"), v.say("gap.since"), v.say("rate.owner"), v.say("gap.error"))
 }
 
 // either gives the Vietnamese or the English text.
