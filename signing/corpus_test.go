@@ -94,6 +94,9 @@ func TestCorpus(t *testing.T) {
 			agree[c.label]++
 			continue
 		}
+		if c.label == "ACCEPT" && report.Integrity == Altered {
+			t.Errorf("%s [%s] is altered", c.name, c.what)
+		}
 		t.Logf("%s [%s: %s] is %s", c.name, c.label, c.what, report.Integrity)
 		for _, s := range report.Signatures {
 			t.Logf("    %s %s: %s %s/%s: %s", s.Kind, s.Field, s.Integrity, s.Indication, s.SubIndication, strings.Join(s.Reasons, "; "))

@@ -359,16 +359,15 @@ func TestAttackEveryByte(t *testing.T) {
 		if i > hole && i < hole+contentsRoom-100 {
 			continue // the signature value, which TestSpoiledCorpus spoils
 		}
-		for _, b := range []byte("[<(%") {
-			if data[i] == b {
-				continue
-			}
-			changed := slices.Clone(data)
-			changed[i] = b
-			r, err := VerifyPDF(context.Background(), bytes.NewReader(changed), int64(len(changed)), VerifyOptions{})
-			if err == nil && r.Integrity == Intact && i < len(data)-len("\n%%EOF\n")-12 {
-				t.Fatalf("byte %d as %q: intact", i, b)
-			}
+		b := "[<(%"[i%4]
+		if data[i] == b {
+			continue
+		}
+		changed := slices.Clone(data)
+		changed[i] = b
+		r, err := VerifyPDF(context.Background(), bytes.NewReader(changed), int64(len(changed)), VerifyOptions{})
+		if err == nil && r.Integrity == Intact {
+			t.Fatalf("byte %d as %q: intact", i, b)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -42,8 +43,18 @@ func bulky(tb testing.TB, name certs.Name, size, signatures int) []byte {
 	return p.Bytes()
 }
 
+// processorTime is what this process has used of the processors: on a busy machine it says more than the clock does.
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // BenchmarkVerify judges a 200 KB file in full and reports the ratio to its primitives, measured in the same run: one
-// digest of the file and the raw verifications of signer and issuer.
+// digest of the file and the raw verifications of signature, leaf and issuer. Both are processor time.
 func BenchmarkVerify(b *testing.B) {
 	for _, name := range []certs.Name{certs.OfficialEC, certs.OfficialRSA} {
 		b.Run(string(name), func(b *testing.B) {
@@ -52,13 +63,15 @@ func BenchmarkVerify(b *testing.B) {
 			o.Trust.CRLs = nil
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
+			before := processorTime(b)
 			for b.Loop() {
 				r, err := VerifyPDF(context.Background(), bytes.NewReader(data), int64(len(data)), o)
 				if err != nil || r.Verdict != TotalPassed {
 					b.Fatal(err, r)
 				}
 			}
-			whole := float64(b.Elapsed()) / float64(b.N)
+			whole := float64(processorTime(b)-before) / float64(b.N)
+			b.ReportMetric(whole/1e3, "cpu-µs/op")
 			raw := rawVerify(b, name, data)
 			b.ReportMetric(raw/1e3, "raw-µs/op")
 			b.ReportMetric(raw/whole, "of-bound")
@@ -75,7 +88,7 @@ func rawVerify(b *testing.B, name certs.Name, data []byte) float64 {
 	if err != nil {
 		b.Fatal(err)
 	}
-	start := time.Now()
+	start := processorTime(b)
 	for range b.N {
 		sha256.Sum256(data)
 		for range 3 {
@@ -87,7 +100,7 @@ func rawVerify(b *testing.B, name certs.Name, data []byte) float64 {
 			}
 		}
 	}
-	return float64(time.Since(start)) / float64(b.N)
+	return float64(processorTime(b)-start) / float64(b.N)
 }
 
 // BenchmarkVerifyMany shows that the cost grows with what changed, not with the file times the signatures.

@@ -62,7 +62,7 @@ func (h *hasher) sum(alg crypto.Hash, first, from, to int64) ([]byte, error) {
 
 // feed writes bytes [from, to) of the file.
 func (h *hasher) feed(w hash.Hash, from, to int64) error {
-	const chunk = 64 << 10
+	const chunk = 16 << 10
 	if h.buf == nil {
 		h.buf = make([]byte, chunk)
 	}

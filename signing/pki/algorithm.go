@@ -17,7 +17,6 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -389,47 +388,6 @@ func ParseCertificate(der []byte) (*x509.Certificate, error) {
 	c.SerialNumber = n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(serial))))
 	return c, nil
 }
-
-// CheckDigest judges a digest algorithm as of a date (a zero time: as of today's rules): MD5 and older never count,
-// SHA-1 not after 2013 (NIST SP 800-131A r2 §3).
-func CheckDigest(h crypto.Hash, at time.Time) Reasons {
-	switch h {
-	case crypto.SHA224, crypto.SHA256, crypto.SHA384, crypto.SHA512, crypto.SHA512_224, crypto.SHA512_256,
-		crypto.SHA3_224, crypto.SHA3_256, crypto.SHA3_384, crypto.SHA3_512:
-		return nil
-	case crypto.SHA1:
-		if !at.IsZero() && at.Before(weakSince()) {
-			return nil
-		}
-	}
-	return Reasons{{Code: CodeWeakDigest, Sub: CryptoNoPOE, Detail: HashName(h)}}
-}
-
-// CheckKey judges the size of a public key as of a date (a zero time: as of today's rules): RSA below 2048 bits does not
-// count after 2013, below 1024 never (NIST SP 800-131A r2 §3); EC keys need 224 bits or more.
-func CheckKey(public crypto.PublicKey, at time.Time) Reasons {
-	detail := ""
-	switch key := public.(type) {
-	case *rsa.PublicKey:
-		bits := key.N.BitLen()
-		if bits < 1024 || bits < 2048 && (at.IsZero() || !at.Before(weakSince())) {
-			detail = fmt.Sprintf("RSA-%d", bits)
-		}
-	case *ecdsa.PublicKey:
-		if bits := key.Curve.Params().BitSize; bits < 224 {
-			detail = fmt.Sprintf("EC-%d", bits)
-		}
-	case ed25519.PublicKey:
-	default:
-		return Reasons{{Code: CodeAlgorithm, Sub: CryptoConstraints, Detail: "public key type"}}
-	}
-	if detail == "" {
-		return nil
-	}
-	return Reasons{{Code: CodeWeakKey, Sub: CryptoNoPOE, Detail: detail}}
-}
-
-func weakSince() time.Time { return time.Date(2014, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 // OID returns the identifier under which new signatures are written.
 func (a SignatureAlgorithm) OID() (asn1.ObjectIdentifier, bool) {
