@@ -22,7 +22,7 @@ const checkBatch = 500
 // The bytes of blobs and the log are checked by storage. The error is I/O.
 func (s *Service) Check(ctx context.Context, yield func(problem string)) error {
 	for _, part := range []func(context.Context, func(string)) error{
-		s.checkNumbers, s.checkLost, s.checkDocuments, s.checkDeliveries, s.checkReceipts, s.checkIncoming,
+		s.checkNumbers, s.checkLost, s.checkDocuments, s.checkDeliveries, s.checkReceipts, s.checkIncoming, s.checkRate,
 	} {
 		if err := part(ctx, yield); err != nil {
 			return fmt.Errorf("checking the exchange: %w", err)

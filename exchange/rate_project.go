@@ -369,3 +369,30 @@ func unitName(unit int) string {
 	}
 	return OfDocument
 }
+
+// checkRate compares the projection of the rate with the evidence it was made of,
+// and with the documents and deliveries themselves.
+func (s *Service) checkRate(ctx context.Context, yield func(string)) error {
+	place, err := s.ratePlace(ctx)
+	if err != nil || place < 0 {
+		return err // nothing is counted yet
+	}
+	book, _, err := s.readRate(ctx, place)
+	if err != nil {
+		return err
+	}
+	if err := s.compareRate(ctx, book, yield); err != nil {
+		return err
+	}
+	last, err := s.ledger.Read(ctx, place, 1)
+	if err != nil || len(last) > 0 {
+		return err // acts that are not counted yet: rows may be further than the projection
+	}
+	return s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		strays, err := selectRateStrays(ctx, tx)
+		for _, id := range strays {
+			yield("rate of document " + id + ": what is counted is not what its row or its deliveries say")
+		}
+		return err
+	})
+}

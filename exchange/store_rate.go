@@ -379,3 +379,20 @@ func insertPaper(ctx context.Context, tx *sqldb.Tx, id string, agency registry.A
 	n, err := res.RowsAffected()
 	return n == 1, err
 }
+
+// selectRateStrays gives the documents whose row, or one of whose deliveries,
+// says something else than what is counted.
+func selectRateStrays(ctx context.Context, tx *sqldb.Tx) ([]string, error) {
+	flags := fmt.Sprintf(`(r.flags & %d)`, rateSent|rateCancelled|ratePaper)
+	return sqldb.Collect(ctx, tx, func(row scanner) (id string, err error) {
+		return id, row.Scan(&id)
+	}, `SELECT d.id FROM exchange_document d LEFT JOIN exchange_rate_document r ON r.id = d.id
+			WHERE r.id IS NULL OR r.agency <> d.agency OR (r.day > 0) <> (d.number > 0)
+				OR `+flags+fmt.Sprintf(` <> CASE d.state WHEN 'sent' THEN %d WHEN 'cancelled' THEN %d WHEN 'paper' THEN %d ELSE 0 END`, rateSent, rateCancelled, ratePaper)+`
+		UNION SELECT v.document FROM exchange_delivery v LEFT JOIN exchange_rate_delivery r ON r.document = v.document AND r.recipient = v.recipient
+			WHERE r.document IS NULL OR r.status <> v.status
+				OR r.state <> CASE v.transport WHEN 'done' THEN 'done' WHEN 'fail' THEN 'failed' WHEN 'withdrawn' THEN 'withdrawn'
+					WHEN 'processing' THEN 'retrying' ELSE 'waiting' END
+		UNION SELECT r.document FROM exchange_rate_delivery r WHERE r.state <> 'paper'
+			AND NOT EXISTS (SELECT 1 FROM exchange_delivery v WHERE v.document = r.document AND v.recipient = r.recipient)`)
+}
