@@ -83,6 +83,8 @@ type Service struct {
 	recent   *recentBytes
 	lanes    lanes
 	rateMu   sync.Mutex // one counting of the evidence at a time
+	search   searchIndexes
+	searchMu sync.Mutex // one reader at a time
 
 	followers []Follower
 	watchers  watchers
@@ -103,6 +105,9 @@ func New(cfg Config) (*Service, error) {
 	}
 	if err := s.db.Migrate(context.Background(), "exchange", schema); err != nil {
 		return nil, fmt.Errorf("bringing the exchange tables up to date: %w", err)
+	}
+	if err := s.openSearch(context.Background()); err != nil {
+		return nil, err
 	}
 	s.SetTrust(cfg.Trust)
 	s.verdicts = newVerdicts()

@@ -382,7 +382,7 @@ func (s *Service) Incoming(ctx context.Context, by registry.Actor, id IncomingID
 // IncomingFilter narrows Incomings; newest first.
 type IncomingFilter struct {
 	Status   Status
-	Query    string // in subject, code and sender; marks and case are ignored
+	Query    string // words of description and text; see Search
 	Year     int    // of the arrival number
 	Assignee registry.PersonID
 	After    string // Next of the page before
@@ -396,9 +396,17 @@ func (s *Service) Incomings(ctx context.Context, by registry.Actor, f IncomingFi
 		return Page[Incoming]{}, failf(KindInvalid, "Không có trạng thái %q.", "There is no status %q.", string(f.Status))
 	}
 	f.Limit = pageLimit(f.Limit)
+	if err := s.beforeSearch(ctx, by.Agency, f.Query); err != nil {
+		return Page[Incoming]{}, err
+	}
 	var list []Incoming
 	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
-		list, err = selectIncomings(ctx, tx, by.Agency, f, f.Limit+1)
+		if f.Query == "" {
+			list, err = selectIncomings(ctx, tx, by.Agency, f, f.Limit+1)
+			return err
+		}
+		list, err = searchRows(ctx, tx, s.search.incoming, by.Agency, f.Query, f.After, f.Limit+1, func(in Incoming) string { return string(in.ID) },
+			func(ids []IncomingID) ([]Incoming, error) { return selectIncomingsByID(ctx, tx, ids, f.conditions(by.Agency)) })
 		return err
 	})
 	return page(list, f.Limit, func(in Incoming) string { return string(in.ID) }), storageError("listing incoming documents", err)

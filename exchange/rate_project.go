@@ -40,14 +40,16 @@ func (s *Service) CountRate(ctx context.Context) (int, error) {
 	}
 }
 
-// KeepRate counts as the evidence grows, until ctx ends, so that whoever asks for
-// the figures has not to wait for the counting.
-func (s *Service) KeepRate(ctx context.Context, every time.Duration) {
+// FollowEvidence counts the rate and brings the search up to date as the evidence
+// grows, until ctx ends, so that whoever asks has not to wait.
+func (s *Service) FollowEvidence(ctx context.Context, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		if _, err := s.CountRate(ctx); err != nil && ctx.Err() == nil {
-			s.log.LogAttrs(ctx, slog.LevelWarn, "counting the exchange rate failed; it will be tried again", slog.String("error", err.Error()))
+		_, err := s.CountRate(ctx)
+		_, searchErr := s.IndexDocuments(ctx)
+		if err := errors.Join(err, searchErr); err != nil && ctx.Err() == nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "following the evidence failed; it will be tried again", slog.String("error", err.Error()))
 		}
 		select {
 		case <-ctx.Done():

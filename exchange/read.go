@@ -14,7 +14,7 @@ import (
 // ListFilter narrows Documents; newest first.
 type ListFilter struct {
 	State State
-	Query string // in subject, code and signer; marks and case are ignored
+	Query string // words of description and text; see Search
 	Year  int    // of the number
 	After string // Next of the page before
 	Limit int    // 0 = 50, at most 200
@@ -55,9 +55,17 @@ func (s *Service) Documents(ctx context.Context, by registry.Actor, f ListFilter
 		return Page[Document]{}, failf(KindInvalid, "Không có trạng thái %q.", "There is no state %q.", string(f.State))
 	}
 	f.Limit = pageLimit(f.Limit)
+	if err := s.beforeSearch(ctx, by.Agency, f.Query); err != nil {
+		return Page[Document]{}, err
+	}
 	var list []Document
 	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
-		list, err = selectDocuments(ctx, tx, by.Agency, f, f.Limit+1)
+		if f.Query == "" {
+			list, err = selectDocuments(ctx, tx, by.Agency, f, f.Limit+1)
+			return err
+		}
+		list, err = searchRows(ctx, tx, s.search.outgoing, by.Agency, f.Query, f.After, f.Limit+1, func(d Document) string { return string(d.ID) },
+			func(ids []DocumentID) ([]Document, error) { return selectDocumentsByID(ctx, tx, ids, f.conditions(by.Agency)) })
 		return err
 	})
 	return page(list, f.Limit, func(d Document) string { return string(d.ID) }), storageError("listing documents", err)

@@ -116,7 +116,17 @@ func (q *query) and(cond string, arg any) {
 
 // selectDocuments lists newest first; agency "" is all of them.
 func selectDocuments(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, f ListFilter, limit int) ([]Document, error) {
-	q := query{text: `SELECT ` + documentColumns + ` FROM exchange_document WHERE 1 = 1`}
+	q := f.conditions(agency)
+	if f.After != "" {
+		q.and(` AND id < $%d`, f.After)
+	}
+	q.and(` ORDER BY id DESC LIMIT $%d`, limit)
+	return sqldb.Collect(ctx, tx, scanDocument, `SELECT `+documentColumns+` FROM exchange_document WHERE 1 = 1`+q.text, q.args...)
+}
+
+// conditions are those of the filter but its words and page.
+func (f *ListFilter) conditions(agency registry.AgencyID) query {
+	var q query
 	if agency != "" {
 		q.and(` AND agency = $%d`, string(agency))
 	}
@@ -126,14 +136,7 @@ func selectDocuments(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID
 	if f.Year != 0 {
 		q.and(` AND year = $%d`, f.Year)
 	}
-	if f.Query != "" {
-		q.and(` AND search LIKE $%d ESCAPE '!'`, registry.LikePattern(f.Query))
-	}
-	if f.After != "" {
-		q.and(` AND id < $%d`, f.After)
-	}
-	q.and(` ORDER BY id DESC LIMIT $%d`, limit)
-	return sqldb.Collect(ctx, tx, scanDocument, q.text, q.args...)
+	return q
 }
 
 // revision is one PDF that a document has been.

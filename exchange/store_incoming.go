@@ -97,7 +97,18 @@ func selectIncomingReport(ctx context.Context, tx *sqldb.Tx, id IncomingID) (*si
 
 // selectIncomings lists newest first; agency "" is all of them.
 func selectIncomings(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, f IncomingFilter, limit int) ([]Incoming, error) {
-	q := query{text: `SELECT ` + incomingColumns + ` FROM exchange_incoming WHERE merged_into = ''`}
+	q := f.conditions(agency)
+	if f.After != "" {
+		q.and(` AND id < $%d`, f.After)
+	}
+	q.and(` ORDER BY id DESC LIMIT $%d`, limit)
+	return sqldb.Collect(ctx, tx, func(row scanner) (Incoming, error) { return scanIncoming(row) },
+		`SELECT `+incomingColumns+` FROM exchange_incoming WHERE merged_into = ''`+q.text, q.args...)
+}
+
+// conditions are those of the filter but its words and page.
+func (f *IncomingFilter) conditions(agency registry.AgencyID) query {
+	var q query
 	if agency != "" {
 		q.and(` AND agency = $%d`, string(agency))
 	}
@@ -110,14 +121,7 @@ func selectIncomings(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID
 	if f.Assignee != "" {
 		q.and(` AND assignee = $%d`, string(f.Assignee))
 	}
-	if f.Query != "" {
-		q.and(` AND search LIKE $%d ESCAPE '!'`, registry.LikePattern(f.Query))
-	}
-	if f.After != "" {
-		q.and(` AND id < $%d`, f.After)
-	}
-	q.and(` ORDER BY id DESC LIMIT $%d`, limit)
-	return sqldb.Collect(ctx, tx, func(row scanner) (Incoming, error) { return scanIncoming(row) }, q.text, q.args...)
+	return q
 }
 
 // selectIncomingRegister reads a year's register; codes stand in for names.

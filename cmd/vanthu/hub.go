@@ -47,14 +47,14 @@ type Hub struct {
 	Webhooks *webhook.Hooks
 	axis     *axis.Server
 
-	http         *http.Server
-	smtp         *smtpd.Server
-	imap         *imapd.Server
-	metrics      *http.Server
-	serving      errgroup.Group
-	stopCounting context.CancelFunc // of the exchange rate
-	addresses    []Address
-	started      bool
+	http          *http.Server
+	smtp          *smtpd.Server
+	imap          *imapd.Server
+	metrics       *http.Server
+	serving       errgroup.Group
+	stopFollowing context.CancelFunc // the evidence
+	addresses     []Address
+	started       bool
 }
 
 // Address is one open door of a running hub.
@@ -254,18 +254,18 @@ func (h *Hub) start(ctx context.Context) error {
 	); err != nil {
 		return err
 	}
-	counting, stop := context.WithCancel(ctx)
-	h.stopCounting = stop
+	following, stop := context.WithCancel(ctx)
+	h.stopFollowing = stop
 	h.serving.Go(func() error {
-		h.Service.KeepRate(counting, rateEvery)
+		h.Service.FollowEvidence(following, followEvery)
 		return nil
 	})
 	return h.Store.Start(ctx)
 }
 
-// rateEvery is how often the evidence is counted for the exchange rate while
-// nobody asks for it.
-const rateEvery = 5 * time.Second
+// followEvery is how often the evidence is counted for the exchange rate and read
+// for the search.
+const followEvery = 5 * time.Second
 
 func (h *Hub) startMail(ctx context.Context) error {
 	secure, err := h.identity.tlsConfig()
@@ -377,8 +377,8 @@ func (h *Hub) close(ctx context.Context) error {
 	if h.imap != nil {
 		errs = append(errs, h.imap.Close())
 	}
-	if h.stopCounting != nil {
-		h.stopCounting()
+	if h.stopFollowing != nil {
+		h.stopFollowing()
 	}
 	errs = append(errs, h.serving.Wait(), h.Store.Close(ctx))
 	return errors.Join(errs...)

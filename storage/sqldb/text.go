@@ -2,7 +2,9 @@ package sqldb
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
@@ -17,7 +19,9 @@ import (
 // TextIndex finds texts by their words, newest first, on both engines: with FTS5
 // on SQLite, with tsvector and GIN on PostgreSQL. Words are those of [Words]:
 // marks and case do not matter, đ is d. A text belongs to one scope (an agency,
-// a mailbox) and only searches of that scope, or of all, find it.
+// a mailbox) and only searches of that scope find it: each scope has words of its
+// own in the index, so that a search costs what the scope holds and not what all
+// of them do.
 //
 // The index keeps no text, only words: the owner of the rows has the text. It is
 // brought up to date in the transaction that changes a row. The methods may be
@@ -48,8 +52,7 @@ func (x *TextIndex) Create(ctx context.Context, db *DB) (created bool, err error
 		}
 		statements := []string{
 			fmt.Sprintf(`CREATE TABLE %s_key (seq INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)`, x.name),
-			// detail=full keeps the places of words, for phrases; the prefix index serves words that are being typed.
-			fmt.Sprintf(`CREATE VIRTUAL TABLE %s_text USING fts5(words, content='', contentless_delete=1, prefix='2 3', tokenize="ascii tokenchars '@'")`, x.name),
+			fmt.Sprintf(`CREATE VIRTUAL TABLE %s_text USING fts5(words, content='', contentless_delete=1, tokenize="ascii tokenchars '@'")`, x.name),
 		}
 		if tx.engine == Postgres {
 			statements = []string{
@@ -93,12 +96,17 @@ func (x *TextIndex) Put(ctx context.Context, tx *Tx, key, scope string, fields .
 		return fmt.Errorf("putting into the text index %s: key of %d and scope of %d bytes", x.name, len(key), len(scope))
 	}
 	words := make([]string, 0, 64)
-	words = append(words, scopeWord(scope))
 	for i, f := range fields {
 		if i > 0 {
 			words = append(words, fieldEnd) // no phrase runs over the end of a field
 		}
 		words = appendWords(words, f, maxWords)
+	}
+	at := scopeMark(scope)
+	for i, w := range words {
+		if w != fieldEnd {
+			words[i] = at + w
+		}
 	}
 	if tx.engine == Postgres {
 		_, err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO %s_key (name, words) VALUES ($1, $2::text::tsvector)
@@ -135,11 +143,14 @@ func (x *TextIndex) Delete(ctx context.Context, tx *Tx, key string) error {
 	return err
 }
 
-// Has tells whether a key is in the index.
-func (x *TextIndex) Has(ctx context.Context, tx *Tx, key string) (bool, error) {
-	var n int
-	err := tx.QueryRow(ctx, fmt.Sprintf(`SELECT COUNT(*) FROM %s_key WHERE name = $1`, x.name), key).Scan(&n)
-	return n > 0, err
+// Place gives the place of a key, 0 when it is not in the index.
+func (x *TextIndex) Place(ctx context.Context, tx *Tx, key string) (int64, error) {
+	var seq int64
+	err := tx.QueryRow(ctx, fmt.Sprintf(`SELECT seq FROM %s_key WHERE name = $1`, x.name), key).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return seq, err
 }
 
 // TextHit is one key that was found; Seq is its place, greater is newer.
@@ -148,7 +159,7 @@ type TextHit struct {
 	Seq int64
 }
 
-// Search gives the keys of a scope ("" = all) in whose text everything stands that
+// Search gives the keys of a scope in whose text everything stands that
 // the query asks for, newest first, behind the place before (0 = from the
 // newest), at most limit.
 //
@@ -159,17 +170,17 @@ type TextHit struct {
 // results. Nothing in a query is an error. One without a word finds nothing.
 func (x *TextIndex) Search(ctx context.Context, tx *Tx, scope, query string, before int64, limit int) ([]TextHit, error) {
 	terms := parseQuery(query)
-	if len(terms) == 0 || limit <= 0 {
+	if len(terms) == 0 || limit <= 0 || scope == "" {
 		return nil, nil
 	}
 	if before <= 0 {
 		before = 1<<63 - 1
 	}
 	scan := func(row Scanner) (h TextHit, err error) { return h, row.Scan(&h.Key, &h.Seq) }
-	match, text := fts5(scope, terms), fmt.Sprintf(`SELECT k.name, k.seq FROM %s_text t JOIN %s_key k ON k.seq = t.rowid
+	match, text := fts5(scopeMark(scope), terms), fmt.Sprintf(`SELECT k.name, k.seq FROM %s_text t JOIN %s_key k ON k.seq = t.rowid
 		WHERE %s_text MATCH $1 AND t.rowid < $2 ORDER BY t.rowid DESC LIMIT $3`, x.name, x.name, x.name)
 	if tx.engine == Postgres {
-		match, text = tsquery(scope, terms), fmt.Sprintf(`SELECT name, seq FROM %s_key WHERE words @@ $1::text::tsquery AND seq < $2 ORDER BY seq DESC LIMIT $3`, x.name)
+		match, text = tsquery(scopeMark(scope), terms), fmt.Sprintf(`SELECT name, seq FROM %s_key WHERE words @@ $1::text::tsquery AND seq < $2 ORDER BY seq DESC LIMIT $3`, x.name)
 	}
 	return Collect(ctx, tx, scan, text, match, before, limit)
 }
@@ -227,14 +238,14 @@ func normalWord(w string) string {
 	return w
 }
 
-// Words that no text has: @ is no letter.
-const (
-	fieldEnd = "@"
-	scopeAt  = "@s"
-)
+// fieldEnd is a word that no text has: @ is no letter.
+const fieldEnd = "@"
 
-// scopeWord makes a word of a scope: the bytes in hexadecimal.
-func scopeWord(scope string) string { return fmt.Sprintf("%s%x", scopeAt, scope) }
+// scopeMark begins the words of a scope in the index: 64 bits of its SHA-256.
+func scopeMark(scope string) string {
+	d := sha256.Sum256([]byte(scope))
+	return hex.EncodeToString(d[:8]) + "@"
+}
 
 // term is one phrase of a query; the last word of an open one may go on.
 type term struct {
@@ -283,37 +294,31 @@ func endsWithSpace(s string) bool {
 }
 
 // fts5 writes a query for SQLite: strings only, which have no syntax inside.
-func fts5(scope string, terms []term) string {
-	parts := make([]string, 0, len(terms)+1)
+func fts5(mark string, terms []term) string {
+	parts := make([]string, 0, len(terms))
 	for _, t := range terms {
-		part := `"` + strings.Join(t.words, " ") + `"`
+		part := `"` + mark + strings.Join(t.words, " "+mark) + `"`
 		if t.open {
 			part += " *"
 		}
 		parts = append(parts, part)
-	}
-	if scope != "" {
-		parts = append(parts, `"`+scopeWord(scope)+`"`)
 	}
 	return strings.Join(parts, " AND ")
 }
 
 // tsquery writes a query for PostgreSQL: quoted lexemes, which have no syntax
 // inside since words are letters and digits.
-func tsquery(scope string, terms []term) string {
-	parts := make([]string, 0, len(terms)+1)
+func tsquery(mark string, terms []term) string {
+	parts := make([]string, 0, len(terms))
 	for _, t := range terms {
 		words := make([]string, len(t.words))
 		for i, w := range t.words {
-			words[i] = "'" + w + "'"
+			words[i] = "'" + mark + w + "'"
 			if t.open && i == len(t.words)-1 {
 				words[i] += ":*"
 			}
 		}
 		parts = append(parts, strings.Join(words, " <-> "))
-	}
-	if scope != "" {
-		parts = append(parts, "'"+scopeWord(scope)+"'")
 	}
 	return strings.Join(parts, " & ")
 }
