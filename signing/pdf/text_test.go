@@ -39,7 +39,7 @@ func textOf(t testing.TB, data []byte, most int) string {
 	return text
 }
 
-func TestText(t *testing.T) {
+func TestPageText(t *testing.T) {
 	for contents, want := range map[string]string{
 		"BT /F1 12 Tf <00010002001000110003> Tj ET":                 "Đấabt ",
 		"BT /F1 12 Tf [<0010> -20 <0011> -300 <0020>] TJ ET":        "ab y\n",
