@@ -406,7 +406,9 @@ func (s *Service) Incomings(ctx context.Context, by registry.Actor, f IncomingFi
 			return err
 		}
 		list, err = searchRows(ctx, tx, s.search.incoming, by.Agency, f.Query, f.After, f.Limit+1, func(in Incoming) string { return string(in.ID) },
-			func(ids []IncomingID) ([]Incoming, error) { return selectIncomingsByID(ctx, tx, ids, f.conditions(by.Agency)) })
+			func(ids []IncomingID) ([]Incoming, error) {
+				return selectIncomingsByID(ctx, tx, ids, f.conditions(by.Agency))
+			})
 		return err
 	})
 	return page(list, f.Limit, func(in Incoming) string { return string(in.ID) }), storageError("listing incoming documents", err)

@@ -169,7 +169,7 @@ func (s *Service) unable(ctx context.Context, from registry.AgencyID, in *PaperI
 			return nil, fail(KindInvalid, "Không thể gửi văn bản cho chính cơ quan ban hành.", "A document cannot be sent to its own agency.")
 		}
 		list = append(list, a.ID)
-		if a.Channel != registry.ChannelLocal || !a.ActiveAt(now) {
+		if !s.reachable(a) || !a.ActiveAt(now) {
 			out = append(out, a.ID)
 		}
 	}

@@ -51,6 +51,7 @@ func (d *rateDocument) has(flag int64) bool { return d.flags&flag != 0 }
 const (
 	deliveryWaiting  = "waiting"
 	deliveryRetrying = "retrying"
+	deliveryCarried  = "carried" // its channel has it, the recipient has not answered
 	deliveryFailed   = "failed"
 	deliveryDone     = "done"
 	deliveryTaken    = "withdrawn" // recalled before it left
@@ -216,7 +217,7 @@ func counts(kind string) bool {
 	switch kind {
 	case "document.drafted", "document.signed", "document.sign-failed", "document.numbered", "document.number-cancelled", "document.sent",
 		"document.send-refused", "document.updated", "document.paper", "document.paper-copy", "document.secret",
-		"delivery.failed", "delivery.postponed", "delivery.retried", "receipt.accepted",
+		"delivery.failed", "delivery.postponed", "delivery.carried", "delivery.retried", "receipt.accepted",
 		"request.recall", "request.update", "request.replace":
 		return true
 	}
@@ -254,7 +255,7 @@ func (b *rateBook) apply(r *ledger.Record) error {
 // recipientsOf gives the recipients an entry is about.
 func recipientsOf(kind string, f facts) []registry.AgencyID {
 	switch kind {
-	case "delivery.failed", "delivery.postponed":
+	case "delivery.failed", "delivery.postponed", "delivery.carried":
 		return []registry.AgencyID{registry.AgencyID(f["recipient"])}
 	case "receipt.accepted":
 		return []registry.AgencyID{registry.AgencyID(f["from"])}
@@ -357,6 +358,10 @@ func (v *rateDelivery) apply(kind string, f facts, at int64) {
 	case "delivery.postponed":
 		if v.State != deliveryDone && v.State != deliveryTaken {
 			v.State, v.Failure, v.Since = deliveryRetrying, f["failure"], at
+		}
+	case "delivery.carried":
+		if v.State != deliveryDone && v.State != deliveryTaken {
+			v.State, v.Failure, v.Since = deliveryCarried, "", at
 		}
 	case "delivery.failed":
 		if v.State != deliveryDone && v.State != deliveryTaken {

@@ -28,7 +28,7 @@ func sumOf(rows []Counts) Counts {
 // order, also such as the exchange would not allow.
 func drawEntries(t *rapid.T, now time.Time) []ledger.Record {
 	kinds := []string{"document.drafted", "document.signed", "document.sign-failed", "document.numbered", "document.number-cancelled", "document.sent",
-		"document.send-refused", "document.paper", "document.paper-copy", "document.secret", "delivery.failed", "delivery.postponed",
+		"document.send-refused", "document.paper", "document.paper-copy", "document.secret", "delivery.failed", "delivery.postponed", "delivery.carried",
 		"delivery.retried", "receipt.accepted", "request.recall", "document.updated", "incoming.received"}
 	agencies := []string{"H03", "H03.01", "H03.02", "H03.03"}
 	failures := []string{failKey, failValidator, failOther, failInactive, failChannel, failCertificate, failConflict, failFile, failUnreachable, ""}

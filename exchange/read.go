@@ -65,7 +65,9 @@ func (s *Service) Documents(ctx context.Context, by registry.Actor, f ListFilter
 			return err
 		}
 		list, err = searchRows(ctx, tx, s.search.outgoing, by.Agency, f.Query, f.After, f.Limit+1, func(d Document) string { return string(d.ID) },
-			func(ids []DocumentID) ([]Document, error) { return selectDocumentsByID(ctx, tx, ids, f.conditions(by.Agency)) })
+			func(ids []DocumentID) ([]Document, error) {
+				return selectDocumentsByID(ctx, tx, ids, f.conditions(by.Agency))
+			})
 		return err
 	})
 	return page(list, f.Limit, func(d Document) string { return string(d.ID) }), storageError("listing documents", err)

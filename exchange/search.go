@@ -53,16 +53,16 @@ func (s *Service) openSearch(ctx context.Context) error {
 // IndexDocuments brings the search up to date with the evidence, the words of
 // the PDFs too. It gives how many entries it read. The hub calls it as it works.
 func (s *Service) IndexDocuments(ctx context.Context) (int, error) {
-	n, err := s.follow(ctx, readerWords, 0)
+	n, err := s.readLog(ctx, readerWords, 0)
 	if err != nil {
 		return n, err
 	}
-	m, err := s.follow(ctx, readerTexts, 0)
+	m, err := s.readLog(ctx, readerTexts, 0)
 	return n + m, err
 }
 
-// follow reads the log as one reader, at most most entries (0 = all).
-func (s *Service) follow(ctx context.Context, reader string, most int) (int, error) {
+// readLog reads the log as one reader, at most most entries (0 = all).
+func (s *Service) readLog(ctx context.Context, reader string, most int) (int, error) {
 	s.searchMu.Lock()
 	defer s.searchMu.Unlock()
 	done := 0
@@ -215,7 +215,7 @@ func (s *Service) beforeSearch(ctx context.Context, agency registry.AgencyID, te
 	case agency == "":
 		return fail(KindInvalid, "Tìm kiếm cần một cơ quan.", "A search needs an agency.")
 	}
-	_, err := s.follow(ctx, readerWords, searchBacklog)
+	_, err := s.readLog(ctx, readerWords, searchBacklog)
 	return err
 }
 

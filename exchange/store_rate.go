@@ -391,8 +391,8 @@ func selectRateStrays(ctx context.Context, tx *sqldb.Tx) ([]string, error) {
 				OR `+flags+fmt.Sprintf(` <> CASE d.state WHEN 'sent' THEN %d WHEN 'cancelled' THEN %d WHEN 'paper' THEN %d ELSE 0 END`, rateSent, rateCancelled, ratePaper)+`
 		UNION SELECT v.document FROM exchange_delivery v LEFT JOIN exchange_rate_delivery r ON r.document = v.document AND r.recipient = v.recipient
 			WHERE r.document IS NULL OR r.status <> v.status
-				OR r.state <> CASE v.transport WHEN 'done' THEN 'done' WHEN 'fail' THEN 'failed' WHEN 'withdrawn' THEN 'withdrawn'
-					WHEN 'processing' THEN 'retrying' ELSE 'waiting' END
+				OR CASE WHEN r.state IN ('done', 'failed', 'withdrawn') THEN r.state ELSE 'open' END
+					<> CASE v.transport WHEN 'done' THEN 'done' WHEN 'fail' THEN 'failed' WHEN 'withdrawn' THEN 'withdrawn' ELSE 'open' END
 		UNION SELECT r.document FROM exchange_rate_delivery r WHERE r.state <> 'paper'
 			AND NOT EXISTS (SELECT 1 FROM exchange_delivery v WHERE v.document = r.document AND v.recipient = r.recipient)`)
 }
