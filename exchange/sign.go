@@ -41,12 +41,7 @@ func (s *Service) Sign(ctx context.Context, by registry.Actor, id DocumentID, in
 	if err := allowed(by, a); err != nil {
 		return nil, nil, err
 	}
-	if in.Profile == "" {
-		in.Profile = signing.ProfileBB
-		if s.cfg.TSA != nil {
-			in.Profile = signing.ProfileBT
-		}
-	}
+	in.Profile = s.profileOr(in.Profile)
 	key, err := s.signingKey(ctx, by, in)
 	if err != nil {
 		return nil, nil, err
@@ -67,9 +62,24 @@ func (s *Service) Sign(ctx context.Context, by registry.Actor, id DocumentID, in
 	return d, report, nil
 }
 
+// profileOr gives the profile that was asked for, else the best that needs no
+// validation data.
+func (s *Service) profileOr(p signing.Profile) signing.Profile {
+	switch {
+	case p != "":
+		return p
+	case s.cfg.TSA != nil:
+		return signing.ProfileBT
+	}
+	return signing.ProfileBB
+}
+
+// inSigning is what else belongs to the transaction of an act of signing.
+type inSigning func(ctx context.Context, tx *sqldb.Tx, d *Document) error
+
 // beginSigning checks that the step can be made and leaves evidence that it is
 // about to be.
-func (s *Service) beginSigning(ctx context.Context, by registry.Actor, id DocumentID, a Act, in SignInput, key *keys.Key) (*Document, error) {
+func (s *Service) beginSigning(ctx context.Context, by registry.Actor, id DocumentID, a Act, in SignInput, key *keys.Key, also ...inSigning) (*Document, error) {
 	var d *Document
 	now := s.clock()
 	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
@@ -83,6 +93,11 @@ func (s *Service) beginSigning(ctx context.Context, by registry.Actor, id Docume
 		if a == ActApprove && d.State == StateDraft && s.cfg.RequireInitial {
 			return fail(KindConflict, "Văn bản chưa được ký nháy.", "The document is not initialled yet.").
 				Advise("Chuyên viên ký nháy trước, rồi lãnh đạo ký duyệt.", "An officer initials it first, then the leader approves.")
+		}
+		for _, do := range also {
+			if err := do(ctx, tx, d); err != nil {
+				return err
+			}
 		}
 		return s.evidence(ctx, tx, "document.signing", string(d.ID), now, by, s.signFacts(by, d.PDF.Digest, in, key))
 	})
@@ -107,6 +122,11 @@ func (s *Service) signPDF(ctx context.Context, d *Document, in SignInput, key *k
 	if err != nil {
 		return ref, nil, err
 	}
+	return s.settleSigned(ctx, in, key, data, signed)
+}
+
+// settleSigned stores what was signed, here or elsewhere, and has it judged.
+func (s *Service) settleSigned(ctx context.Context, in SignInput, key *keys.Key, data, signed []byte) (ref blob.Ref, report *signing.Report, err error) {
 	// The disk and the validator work at the same time. A file that does not pass
 	// stays behind as a blob without a row.
 	g, gctx := errgroup.WithContext(ctx)
@@ -133,29 +153,10 @@ func (s *Service) signPDF(ctx context.Context, d *Document, in SignInput, key *k
 // addSignature gives the bytes with one more signature, the former ones unchanged
 // before it.
 func (s *Service) addSignature(ctx context.Context, d *Document, in SignInput, key *keys.Key, data []byte) ([]byte, error) {
-	agency, err := s.reg.Agency(ctx, d.Agency)
-	if err != nil {
-		return nil, err
-	}
-	now := s.clock()
-	o := signing.SignOptions{Key: key, Profile: in.Profile, TSA: s.cfg.TSA, Field: fieldName(in.Step), Reason: signReason(in.Step, d),
-		Location: d.Place, At: now, MaxSize: s.cfg.MaxPDF, Trust: s.cfg.Trust, Revocation: s.revocationSource()}
 	original := data
-	data, layout, err := s.placeFields(ctx, data, now)
+	data, o, err := s.laidOut(ctx, d, in, key, data)
 	if err != nil {
 		return nil, err
-	}
-	rect := stamp.RectMM{}
-	if !in.Invisible {
-		if rect, err = s.appearance(&o, in, agency, now); err != nil {
-			return nil, err
-		}
-		o.Rect, o.Page = &rect, -1
-	}
-	s.intoField(&o, layout, in.Step, rect)
-	if in.Step == StepSeal {
-		o.After = []string{fieldName(StepApprove)}
-		fillIn(&o, layout, d)
 	}
 	var out bytes.Buffer
 	out.Grow(len(data) + 32<<10)
@@ -169,6 +170,35 @@ func (s *Service) addSignature(ctx context.Context, d *Document, in SignInput, k
 		return nil, errors.New("signing changed the bytes that were there")
 	}
 	return out.Bytes(), nil
+}
+
+// laidOut gives the bytes with the places for all signatures, and how the next one
+// is to be made.
+func (s *Service) laidOut(ctx context.Context, d *Document, in SignInput, key *keys.Key, data []byte) (placed []byte, o signing.SignOptions, err error) {
+	agency, err := s.reg.Agency(ctx, d.Agency)
+	if err != nil {
+		return nil, o, err
+	}
+	now := s.clock()
+	o = signing.SignOptions{Key: key, Profile: in.Profile, TSA: s.cfg.TSA, Field: fieldName(in.Step), Reason: signReason(in.Step, d),
+		Location: d.Place, At: now, MaxSize: s.cfg.MaxPDF, Trust: s.cfg.Trust, Revocation: s.revocationSource()}
+	data, layout, err := s.placeFields(ctx, data, now)
+	if err != nil {
+		return nil, o, err
+	}
+	rect := stamp.RectMM{}
+	if !in.Invisible {
+		if rect, err = s.appearance(&o, in, agency, now); err != nil {
+			return nil, o, err
+		}
+		o.Rect, o.Page = &rect, -1
+	}
+	s.intoField(&o, layout, in.Step, rect)
+	if in.Step == StepSeal {
+		o.After = []string{fieldName(StepApprove)}
+		fillIn(&o, layout, d)
+	}
+	return data, o, nil
 }
 
 // countsAsSigned tells whether the whole file passes and its newest signature,
@@ -213,7 +243,7 @@ func (s *Service) signError(err error) error {
 }
 
 // finishSigning makes the signed bytes the document's, with the evidence.
-func (s *Service) finishSigning(ctx context.Context, by registry.Actor, d *Document, a Act, in SignInput, key *keys.Key, ref blob.Ref, report *signing.Report) error {
+func (s *Service) finishSigning(ctx context.Context, by registry.Actor, d *Document, a Act, in SignInput, key *keys.Key, ref blob.Ref, report *signing.Report, also ...inSigning) error {
 	now := s.clock()
 	was, before := d.version, d.PDF.Digest
 	if err := d.advance(a); err != nil {
@@ -226,6 +256,11 @@ func (s *Service) finishSigning(ctx context.Context, by registry.Actor, d *Docum
 	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := updateDocument(ctx, tx, d, was); err != nil {
 			return err
+		}
+		for _, do := range also {
+			if err := do(ctx, tx, d); err != nil {
+				return err
+			}
 		}
 		if err := insertRevision(ctx, tx, rev); err != nil {
 			return err

@@ -320,3 +320,13 @@ func permittedBehind(ctx context.Context, before, after []byte, v VerifyOptions)
 	}
 	return nil
 }
+
+// HashByName gives the digest algorithm that Hash.String names; 0 for others.
+func HashByName(name string) crypto.Hash {
+	for _, h := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+		if h.String() == name {
+			return h
+		}
+	}
+	return 0
+}
