@@ -341,3 +341,9 @@ func (s *Service) returned(ctx context.Context, by registry.Actor, row *ticketRo
 	}
 	return s.settleSigned(ctx, in, in.Key, base, signed)
 }
+
+// NotACertificate is what the doors say of bytes that are no certificate.
+func NotACertificate(err error) *Error {
+	return fail(KindInvalid, "Chứng thư không đọc được.", "The certificate cannot be read.").
+		Advise("Gửi chứng thư X.509 dạng DER.", "Send an X.509 certificate in DER.").Because(err)
+}

@@ -96,6 +96,7 @@ func (a *api) routes(mux *http.ServeMux) huma.API {
 	a.describeSessions(described)
 	a.describeRegistry(described)
 	a.describeDocuments(described)
+	a.describeTickets(described)
 	a.describeIncoming(described)
 	a.describeReports(described)
 	a.describeRate(described)
@@ -161,7 +162,7 @@ func (a *api) outer(next http.Handler) http.Handler {
 					writeProblem(recorder, r, internalProblem(r.Context()))
 				}
 			}
-			a.log.InfoContext(r.Context(), "api", slog.String("request", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			a.log.InfoContext(r.Context(), "api", slog.String("request", id), slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)),
 				slog.Int("status", recorder.status), slog.Duration("took", time.Since(began)))
 		}()
 		body, err := a.readBody(w, r)

@@ -16,6 +16,7 @@ import (
 
 	"codeberg.org/go-pdf/fpdf"
 
+	certs "vanthu/certs-testdata"
 	"vanthu/exchange"
 	"vanthu/exchange/registry"
 	"vanthu/exchange/webhook"
@@ -32,6 +33,7 @@ type world struct {
 	service *exchange.Service
 	server  *httptest.Server
 	token   string
+	trust   *pki.Trust
 }
 
 const (
@@ -41,7 +43,7 @@ const (
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir()}
+	w := &world{t: t, dir: t.TempDir(), trust: &pki.Trust{Roots: certs.Roots(t)}}
 	if err := storage.Init(w.dir); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +80,7 @@ func (w *world) open() {
 	}
 	reg := w.registry()
 	service, err := exchange.New(exchange.Config{
-		Store: w.store, Registry: reg, Trust: &pki.Trust{},
+		Store: w.store, Registry: reg, Trust: w.trust, Offline: true, AllowTestKeys: true,
 		ReceiptKey: func(context.Context, registry.AgencyID) (*keys.Key, error) { return nil, keys.ErrNoKey },
 	})
 	if err != nil {
