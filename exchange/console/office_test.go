@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -134,9 +135,24 @@ func testPagesFollow(t *testing.T, h *hub) {
 	})
 	b.logout()
 	b.login("mai")
-	for _, page := range []struct{ path, name string }{{"/", "home"}, {"/webhooks", "webhooks"}, {"/overdue", "overdue"}, {"/rate", "rate"}, {documentURL(d.ID), "document"}} {
-		b.open(page.path)
-		b.picture("office-" + page.name)
+	hooks, err := h.hooks.List(t.Context(), h.actor(t, "mai"), "")
+	check(t, err)
+	recalled := h.documents(t)[len(h.documents(t))-1]
+	gap := "/rate/gap?" + url.Values{"of": {exchange.OfDelivery}, "cause": {"recalled"}}.Encode()
+	for _, width := range []int{1366, 390} {
+		b.tag = strconv.Itoa(width)
+		b.do("look", chromedp.EmulateViewport(int64(width), 900))
+		for _, page := range []struct{ path, name string }{{"/", "home"}, {"/webhooks", "webhooks"}, {hookURL(hooks[0].ID), "webhook"}, {"/overdue", "overdue"},
+			{gap, "gap"}, {"/rate", "rate"}, {documentURL(recalled.ID), "document"}} {
+			b.open(page.path)
+			wide, err := chromedp.Run(b.ctx, chromedp.Evaluate[int]("document.documentElement.scrollWidth"))
+			check(t, err)
+			if wide > width {
+				t.Errorf("%s is %d pixels wide in a window of %d", page.path, wide, width)
+			}
+			b.accessible(page.path)
+			b.picture("office-" + page.name)
+		}
 	}
 	b.calm()
 }
