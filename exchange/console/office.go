@@ -67,9 +67,18 @@ func (s *server) gap(v *visit) error {
 		if first.Text == "" {
 			first.Text = v.say("code.none")
 		}
-		body.Rows = append(body.Rows, registerRow{Cells: cells(first, v.typeName(g.Type), g.Day, g.AgencyName, g.Subject, g.RecipientIs, moment(g.Since), v.agencyName(g.Whose), g.Error)})
+		body.Rows = append(body.Rows, registerRow{Cells: cells(first, v.typeName(g.Type), dayOf(g.Day), g.AgencyName, g.Subject, g.RecipientIs, moment(g.Since), v.agencyName(g.Whose), g.Error)})
 	}
 	return v.table(body, v.say("fact.code"), v.say("fact.type"), v.say("fact.issued"), v.say("gap.issuer"), v.say("fact.subject"), v.say("col.recipient"), v.say("gap.since"), v.say("rate.owner"), v.say("gap.error"))
+}
+
+// dayOf shows a day that is given as YYYY-MM-DD; anything else stays as it is.
+func dayOf(s string) string {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return s
+	}
+	return t.Format("02/01/2006")
 }
 
 // either gives the Vietnamese or the English text.
