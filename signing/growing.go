@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -59,9 +60,26 @@ func (g *growing) open(ctx context.Context, maxSize int64) (*pdf.File, error) {
 	return pdf.OpenContext(ctx, g, g.Size(), limits)
 }
 
+// CopyTo writes all of it, from the first byte; it serves pdf.Prepared.
+func (g *growing) CopyTo(w io.Writer) (int64, error) {
+	if r, ok := g.src.(*bytes.Reader); ok && r.Size() == g.size {
+		whole := *r // a reader of its own over the same bytes: nothing is copied on the way, nor the caller's moved
+		if _, err := whole.Seek(0, io.SeekStart); err != nil {
+			return 0, err
+		}
+		n, err := whole.WriteTo(w)
+		if err != nil || len(g.tail) == 0 {
+			return n, err
+		}
+		added, err := w.Write(g.tail)
+		return n + int64(added), err
+	}
+	return io.Copy(w, io.NewSectionReader(g, 0, g.Size()))
+}
+
 // writeTo writes the file, unchanged, and what was added.
 func (g *growing) writeTo(w io.Writer) error {
-	n, err := io.Copy(w, io.NewSectionReader(g.src, 0, g.size))
+	n, err := (&growing{src: g.src, size: g.size}).CopyTo(w)
 	if err != nil {
 		return fmt.Errorf("copying the file: %w", err)
 	}

@@ -320,11 +320,50 @@ func EstimateSize(r SignRequest, unsigned int) (int, error) {
 	case ed25519.PublicKey:
 		size = ed25519.SignatureSize
 	}
-	var attrs []Attribute
+	return p.size(size, unsigned), nil
+}
+
+// size is the length of what assemble makes, without making it.
+func (p *Prepared) size(signature, unsigned int) int {
+	r := &p.request
+	digest := len(wrap(tagSequence, encodeOID(pki.OIDByHash(r.Hash))))
+	info := 3 + wrapped(len(r.Key.Certificate.RawIssuer)+len(encodeSerial(r.Key.Certificate))) + digest + len(p.attrs) +
+		len(p.encoded) + wrapped(signature)
 	if unsigned > 0 {
-		attrs = []Attribute{TimestampAttribute(make([]byte, unsigned))}
+		info += wrapped(wrapped(len(encodeOID(oidTimestamp())) + wrapped(unsigned)))
 	}
-	return len(p.assemble(make([]byte, size), attrs)), nil
+	encap := len(encodeOID(r.ContentType))
+	if r.Content != nil {
+		encap += wrapped(wrapped(len(r.Content)))
+	}
+	whole := 3 + wrapped(digest) + wrapped(encap) + wrapped(wrapped(info))
+	certs, crls := 0, 0
+	for _, der := range p.certificates() {
+		certs += len(der)
+	}
+	for _, der := range r.CRLs {
+		crls += len(der)
+	}
+	for _, der := range r.OCSPs {
+		crls += wrapped(len(encodeOID(oidOCSPInfo())) + len(der))
+	}
+	for _, set := range []int{certs, crls} {
+		if set > 0 {
+			whole += wrapped(set)
+		}
+	}
+	return wrapped(len(encodeOID(oidSignedData())) + wrapped(wrapped(whole)))
+}
+
+// wrapped is the length of a value of n bytes with its tag and length.
+func wrapped(n int) int {
+	size := n + 2
+	for _, limit := range []int{0x80, 0x100, 0x10000, 0x1000000} {
+		if n >= limit {
+			size++
+		}
+	}
+	return size
 }
 
 // TimestampAttribute is the signature-time-stamp unsigned attribute (RFC 3161 appendix A) of a token in DER.

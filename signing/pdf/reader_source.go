@@ -74,8 +74,9 @@ func (s *source) slice(off, n int64) ([]byte, error) {
 // lastIndex finds the last occurrence of pat that lies wholly within [lo, hi), or -1.
 func (s *source) lastIndex(pat string, lo, hi int64) (int64, error) {
 	lo, hi = max(lo, 0), min(hi, s.size)
-	for lo < hi {
-		from := max(lo, hi-pageSize)
+	// What is looked for mostly stands right at the end.
+	for step := int64(pageSize / 8); lo < hi; step = pageSize {
+		from := max(lo, hi-step)
 		chunk, err := s.slice(from, hi-from)
 		if err != nil {
 			return -1, err

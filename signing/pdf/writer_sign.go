@@ -355,6 +355,16 @@ func (p *Prepared) ByteRange() [4]int64 {
 	return [4]int64{0, start, end, p.update.file.Size() + int64(len(p.data)) - end}
 }
 
+// copyAll writes a file of the given size; a source that can do so by itself spares the copying.
+func copyAll(w io.Writer, src io.ReaderAt, size int64) (int64, error) {
+	if c, ok := src.(interface {
+		CopyTo(w io.Writer) (int64, error)
+	}); ok {
+		return c.CopyTo(w)
+	}
+	return io.Copy(w, io.NewSectionReader(src, 0, size))
+}
+
 // Digest hashes the bytes of the ByteRange. The file's own bytes are read once per algorithm, also when
 // Grow is called in between.
 func (p *Prepared) Digest(h crypto.Hash) ([]byte, error) {
@@ -364,7 +374,7 @@ func (p *Prepared) Digest(h crypto.Hash) ([]byte, error) {
 			return nil, fmt.Errorf("hash algorithm %v: %w", h, ErrUnsupported)
 		}
 		d := h.New()
-		n, err := io.Copy(d, io.NewSectionReader(p.src, 0, p.update.file.Size()))
+		n, err := copyAll(d, p.src, p.update.file.Size())
 		if err != nil {
 			return nil, fmt.Errorf("hashing the file: %w", err)
 		}

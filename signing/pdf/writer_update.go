@@ -117,6 +117,17 @@ type tail struct {
 // form that the file uses (table for hybrid files) and a trailer that keeps all of the old one's entries.
 func (u *Update) encode(src io.ReaderAt, at time.Time) (*tail, error) {
 	t := &tail{at: make(map[uint32]int, len(u.objects))}
+	room := 1 << 10
+	for _, o := range u.objects {
+		room += 512
+		switch obj := o.obj.(type) {
+		case *rawObject:
+			room += len(obj.data)
+		case *Stream:
+			room += len(obj.Raw)
+		}
+	}
+	t.data = make([]byte, 0, room)
 	var last [1]byte
 	if _, err := src.ReadAt(last[:], u.file.Size()-1); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("reading the end of the file: %w", err)
