@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -184,6 +185,7 @@ var errOtherContent = errors.New("other content under a known id")
 type entry struct {
 	id     IncomingID
 	digest blob.Digest
+	into   IncomingID // the entry it was merged into
 }
 
 // again adds an arrival to an entry that is there and gives its first receipt.
@@ -193,7 +195,7 @@ func (s *Service) again(ctx context.Context, tx *sqldb.Tx, e *entry, a *arrival,
 			Advise("Gửi bản mới như một văn bản khác.", "Send the new content as another document.").
 			Keeping("Bản đã đến trước vẫn giữ nguyên.", "What arrived before is kept as it was.").Because(errOtherContent)
 	}
-	if err := s.addArrival(ctx, tx, e.id, a, now, false); err != nil {
+	if err := s.addArrival(ctx, tx, cmp.Or(e.into, e.id), a, now, false); err != nil {
 		return nil, err
 	}
 	list, err := selectReceipts(ctx, tx, `incoming`, string(e.id), false)
@@ -334,8 +336,7 @@ func (s *Service) ArrivalPDF(ctx context.Context, by registry.Actor, id Incoming
 	return nil, 0, fail(KindNotFound, "Không có lần đến này.", "There is no such arrival.")
 }
 
-// MergeArrival makes other, which waits for registration or came on paper, one
-// with keep (clerk): its arrivals are keep's from now on, it leaves the lists, and
+// MergeArrival makes other, which waits for registration, one with keep (clerk): its arrivals are keep's from now on, it leaves the lists, and
 // its sender is told the status of keep. Keep has to be in the register or
 // waiting for it.
 func (s *Service) MergeArrival(ctx context.Context, by registry.Actor, keep, other IncomingID, reason string) (*Incoming, error) {

@@ -198,6 +198,9 @@ func TestProbableDuplicates(t *testing.T) {
 		if err != nil || merged.Merged != in.ID || merged.Status != StatusFinished || merged.ArrivalNumber != 0 {
 			t.Fatalf("%+v, %v", merged, err)
 		}
+		if r, err := w.remote(t, ArrivedAxis, d, samplePDF(8), func(e *Envelope) { e.Document = merged.Document }); err != nil || r.Document != merged.Document {
+			t.Fatalf("a repeat of the merged one: %v", err)
+		}
 		receipts, err := w.IncomingReceipts(ctx, clerk1, sameNumber)
 		if err != nil || len(receipts) != 3 || receipts[1].ArrivalNumber != 1 || receipts[2].Status != StatusFinished {
 			t.Fatalf("what the merged one's sender was told: %+v, %v", receipts, err)

@@ -12,12 +12,17 @@ import (
 	"vanthu/storage/sqldb"
 )
 
-// findEntry finds the entry of the envelope's document: under any id by which it
-// has arrived, else with the same number, date and content. nil = none.
+// findEntry finds the entry of the envelope's document: under its id, under
+// another id by which it has arrived, else with the same number, date and
+// content. nil = none.
 func findEntry(ctx context.Context, tx *sqldb.Tx, env Envelope) (*entry, error) {
 	var e entry
-	err := tx.QueryRow(ctx, `SELECT i.id, i.pdf FROM exchange_arrival a JOIN exchange_incoming i ON i.id = a.incoming
-		WHERE a.agency = $1 AND a.sender = $2 AND a.document = $3 AND a.differs = 0 ORDER BY a.id LIMIT 1`,
+	err := tx.QueryRow(ctx, `SELECT id, pdf, merged_into FROM exchange_incoming WHERE agency = $1 AND sender = $2 AND document = $3`,
+		string(env.To), string(env.From), string(env.Document)).Scan(&e.id, &e.digest, &e.into)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return &e, err
+	}
+	err = tx.QueryRow(ctx, `SELECT incoming, pdf FROM exchange_arrival WHERE agency = $1 AND sender = $2 AND document = $3 AND differs = 0 ORDER BY id LIMIT 1`,
 		string(env.To), string(env.From), string(env.Document)).Scan(&e.id, &e.digest)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return &e, err
