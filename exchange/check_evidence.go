@@ -36,7 +36,7 @@ func (d *Document) described() facts {
 func (d *Document) pinned() facts {
 	f := d.described()
 	maps.Copy(f, facts{"digest": string(d.PDF.Digest), "number": strconv.Itoa(d.Number), "year": strconv.Itoa(d.Year), "axis": d.Axis,
-		"code": d.Code(), "issued": pinnedTime(d.Issued), "state": string(d.State), "package": string(d.Package.Digest)})
+		"code": d.Code(), "series": d.Series, "issued": pinnedTime(d.Issued), "state": string(d.State), "package": string(d.Package.Digest)})
 	return f
 }
 
@@ -90,7 +90,7 @@ func (h *history) outgoing(kind string, body facts) {
 		}
 		h.revised(body)
 	case "document.numbered":
-		h.pin(body, "number", "year", "axis", "code", "issued")
+		h.pin(body, "number", "year", "axis", "code", "issued", "series")
 	case "document.number-cancelled":
 		h.pins["state"] = string(StateCancelled)
 	case "document.paper":

@@ -189,7 +189,7 @@ type Document struct {
 
 // Code is number and symbol as printed, "05/QĐ-UBND" (NĐ 30/2020 Điều 15); ""
 // while there is no number.
-func (d *Document) Code() string { return FormatCode(d.Number, d.Notation) }
+func (d *Document) Code() string { return codeOf(d.Type, d.Number, d.Year, d.Notation) }
 
 // Acts gives what the actor may do with the document now.
 func (d *Document) Acts(by registry.Actor) []Act {

@@ -45,12 +45,16 @@ func (s *Service) Draft(ctx context.Context, by registry.Actor, in DraftInput) (
 	if err != nil {
 		return nil, err
 	}
+	symbol, err := s.symbolOf(ctx, agency, in.Series)
+	if err != nil {
+		return nil, err
+	}
 	if in.Notation == "" {
-		if agency.Symbol == "" {
+		if symbol == "" {
 			return nil, fail(KindInvalid, "Thiếu ký hiệu văn bản và cơ quan chưa có chữ viết tắt.", "The symbol is missing and the agency has no abbreviation.").
 				Advise("Nhập ký hiệu, ví dụ QĐ-UBND.", "Type a symbol, such as QĐ-UBND.")
 		}
-		in.Notation = defaultNotation(t, agency.Symbol)
+		in.Notation = defaultNotation(t, symbol)
 	}
 	if err := checkNotation(t, in.Notation); err != nil {
 		return nil, err
@@ -95,6 +99,31 @@ func (s *Service) Draft(ctx context.Context, by registry.Actor, in DraftInput) (
 		return nil, storageError("storing the draft", err)
 	}
 	return d, nil
+}
+
+// symbolOf gives the abbreviation that stands in symbols: the agency's, or that
+// of the series chosen, which must be one in use.
+func (s *Service) symbolOf(ctx context.Context, agency *registry.Agency, series string) (symbol string, err error) {
+	symbol = agency.Symbol
+	if series == "" {
+		return symbol, nil
+	}
+	err = s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		list, err := selectSeries(ctx, tx, agency.ID, yearOf(s.clock()))
+		if err != nil {
+			return err
+		}
+		if _, err := chosenSeries(list, series); err != nil {
+			return err
+		}
+		for _, c := range list {
+			if c.Code == series && c.Symbol != "" {
+				symbol = c.Symbol
+			}
+		}
+		return nil
+	})
+	return symbol, storageError("reading series", err)
 }
 
 // judgeDraft reads a draft with our validator: what cannot be read, cannot be

@@ -252,6 +252,10 @@ func requestTemplate(kind string) (vi, en string) {
 		return "Yêu cầu của {from} đến trước văn bản: {note}", "A request of {from} came before its document: {note}"
 	case "notice.received":
 		return "{from} yêu cầu cập nhật văn bản", "{from} asks to update the document"
+	case "number.reserved":
+		return "Giữ số {first}–{last} năm {year}: {note}", "Reserved the numbers {first}–{last} of {year}: {note}"
+	case "number.reserved-cancelled":
+		return "Hủy số giữ {number}/{year}: {note}", "Reserved number {number}/{year} cancelled: {note}"
 	case "delivery.overdue":
 		return "Sau {hours} giờ chưa chuyển được tới {recipient}[: {reason}]", "Not delivered to {recipient} within {hours} hours[: {reason}]"
 	case "delivery.undelivered":

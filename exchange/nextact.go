@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -251,38 +252,10 @@ func (s *Service) Overdue(ctx context.Context, by registry.Actor) (out []Overdue
 	now := s.clock()
 	var c *Calendar
 	err = s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		out = nil
 		if c, err = s.calendar(ctx, tx); err != nil {
 			return err
 		}
-		unissued, err := selectUnissued(ctx, tx, by.Agency, mostOverdue)
-		if err != nil {
-			return err
-		}
-		for i := range unissued {
-			u := &unissued[i]
-			if n := nextOfDocument(&u.Document, s.cfg.RequireInitial, u.approved, c, now); n != nil {
-				out = append(out, Overdue{Document: u.ID, Code: u.Code(), Subject: u.Subject, Step: *n})
-			}
-		}
-		unfinished, err := selectUnfinished(ctx, tx, by.Agency, mostOverdue)
-		if err != nil {
-			return err
-		}
-		for i := range unfinished {
-			in := &unfinished[i]
-			if n := nextOfIncoming(in, c); n != nil {
-				out = append(out, Overdue{Incoming: in.ID, Code: in.Code, Subject: in.Subject, Step: *n})
-			}
-		}
-		failed, err := selectFailed(ctx, tx, by.Agency, mostOverdue)
-		for i := range failed {
-			v := &failed[i]
-			if n := nextOfDelivery(&v.Delivery, by.Agency, now); n != nil {
-				n.Due = v.Updated
-				out = append(out, Overdue{Document: v.Document, Code: v.code, Subject: v.subject, Step: *n, Reason: v.LastError})
-			}
-		}
+		out, err = s.unfinished(ctx, tx, by.Agency, c, now)
 		return err
 	})
 	if err != nil {
@@ -295,10 +268,40 @@ func (s *Service) Overdue(ctx context.Context, by registry.Actor) (out []Overdue
 		out[i].Days = c.DaysBetween(out[i].Step.Due, now)
 	}
 	slices.SortStableFunc(out, func(a, b Overdue) int {
-		if n := a.Step.Due.Compare(b.Step.Due); n != 0 {
-			return n
-		}
-		return strings.Compare(string(a.Document)+string(a.Incoming), string(b.Document)+string(b.Incoming))
+		return cmp.Or(a.Step.Due.Compare(b.Step.Due), strings.Compare(string(a.Document)+string(a.Incoming), string(b.Document)+string(b.Incoming)))
 	})
 	return out, nil
+}
+
+// unfinished lists what somebody of an agency has to do.
+func (s *Service) unfinished(ctx context.Context, tx *sqldb.Tx, a registry.AgencyID, c *Calendar, now time.Time) (out []Overdue, err error) {
+	unissued, err := selectUnissued(ctx, tx, a, mostOverdue)
+	if err != nil {
+		return nil, err
+	}
+	for i := range unissued {
+		u := &unissued[i]
+		if n := nextOfDocument(&u.Document, s.cfg.RequireInitial, u.approved, c, now); n != nil {
+			out = append(out, Overdue{Document: u.ID, Code: u.Code(), Subject: u.Subject, Step: *n})
+		}
+	}
+	incoming, err := selectUnfinished(ctx, tx, a, mostOverdue)
+	if err != nil {
+		return nil, err
+	}
+	for i := range incoming {
+		in := &incoming[i]
+		if n := nextOfIncoming(in, c); n != nil {
+			out = append(out, Overdue{Incoming: in.ID, Code: in.Code, Subject: in.Subject, Step: *n})
+		}
+	}
+	failed, err := selectFailed(ctx, tx, a, mostOverdue)
+	for i := range failed {
+		v := &failed[i]
+		if n := nextOfDelivery(&v.Delivery, a, now); n != nil {
+			n.Due = v.Updated
+			out = append(out, Overdue{Document: v.Document, Code: v.code, Subject: v.subject, Step: *n, Reason: v.LastError})
+		}
+	}
+	return out, err
 }

@@ -20,7 +20,7 @@ import (
 // owner or a time, or is finished, and finished states have none.
 func TestNobodyIsForgotten(t *testing.T) {
 	c, now := &Calendar{}, vn(2026, 3, 5, 8, 0)
-	documents := map[State]bool{StateDraft: true}
+	documents := map[State]bool{StateDraft: true, StatePaper: true}
 	for grew := true; grew; {
 		grew = false
 		for _, l := range documentTransitions() {
@@ -38,7 +38,7 @@ func TestNobodyIsForgotten(t *testing.T) {
 				for _, at := range []time.Time{{}, now.AddDate(0, 0, 3)} {
 					d := &Document{Agency: "H03", CreatedBy: "p", State: state, Returned: returned, SendAt: at}
 					n := nextOfDocument(d, requireInitial, now, c, now)
-					if end := state == StateSent || state == StateCancelled; end != (n == nil) {
+					if end := state == StateSent || state == StateCancelled || state == StatePaper; end != (n == nil) {
 						t.Errorf("%s: next step %+v", state, n)
 					} else if n != nil && !n.owned() {
 						t.Errorf("%s: nobody's: %+v", state, n)

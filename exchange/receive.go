@@ -124,6 +124,9 @@ func (s *Service) prepare(ctx context.Context, from registry.AgencyID, env Envel
 		return nil, err
 	}
 	now := s.clock()
+	if err := checkIssued(env.Issued, now); err != nil {
+		return nil, err
+	}
 	to, err := s.party(ctx, env.To, now, "nhận", "receiving")
 	if err != nil {
 		return nil, err
@@ -144,7 +147,7 @@ func (s *Service) prepare(ctx context.Context, from registry.AgencyID, env Envel
 		return nil, err
 	}
 	in := &Incoming{
-		ID: IncomingID(newID()), Agency: to.ID, From: from, Document: env.Document, Code: FormatCode(env.Number, env.Notation),
+		ID: IncomingID(newID()), Agency: to.ID, From: from, Document: env.Document, Code: codeOf(env.Type, env.Number, env.Year, env.Notation),
 		Type: env.Type, Subject: env.Subject, SignerName: env.SignerName, Issued: env.Issued, Priority: env.Priority, Due: env.Due,
 		PDF: pdf, Verdict: report.Verdict, Report: report, Status: StatusArrived, Received: now, Updated: now, Medium: MediumElectronic, version: 1, envelope: env,
 	}

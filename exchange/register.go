@@ -3,7 +3,6 @@ package exchange
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"vanthu/exchange/registry"
@@ -24,61 +23,12 @@ func (d *Document) advance(a Act) error {
 	return nil
 }
 
-// Number gives the document the next number of its agency's series and year,
+// Number gives the document the next number of its series (see Series) and year,
 // with today as date of issue (NĐ 30/2020 Điều 15: one series per year from 01;
 // the system gives number and date of electronic documents). Clerk; after
 // approval.
 func (s *Service) Number(ctx context.Context, by registry.Actor, id DocumentID) (*Document, error) {
-	if err := allowed(by, ActNumber); err != nil {
-		return nil, err
-	}
-	now := s.clock()
-	var d *Document
-	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
-		if d, err = s.ownDocument(ctx, tx, by, id); err != nil {
-			return err
-		}
-		if err := d.advance(ActNumber); err != nil {
-			return err
-		}
-		was := d.version
-		if err := s.number(ctx, tx, by, d, now); err != nil {
-			return err
-		}
-		d.Updated = now
-		return updateDocument(ctx, tx, d, was)
-	})
-	if err != nil {
-		return nil, storageError("numbering document", err)
-	}
-	return d, nil
-}
-
-// number takes the next number in the acting transaction: whatever undoes the
-// transaction gives the number back, so there is no gap.
-func (s *Service) number(ctx context.Context, tx *sqldb.Tx, by registry.Actor, d *Document, now time.Time) error {
-	if d.Number != 0 {
-		return failf(KindConflict, "Văn bản đã có số %s.", "The document already has the number %s.", d.Code())
-	}
-	d.Year, d.Issued = yearOf(now), dateOf(now)
-	n, err := nextNumber(ctx, tx, d.Agency, seriesOutgoing, d.Year)
-	if err != nil {
-		return err
-	}
-	d.Number = n
-	d.Axis = axisID(d.Agency, d.Issued, d.Code())
-	if err := insertNumber(ctx, tx, d, now, by.Tag()); err != nil {
-		return err
-	}
-	f := s.facts(by)
-	f["code"], f["number"], f["year"], f["axis"] = d.Code(), strconv.Itoa(n), strconv.Itoa(d.Year), d.Axis
-	f["issued"] = pinnedTime(d.Issued)
-	calendar, err := s.calendar(ctx, tx)
-	if err != nil {
-		return err
-	}
-	f["send_by"] = pinnedTime(calendar.NoonNext(d.Issued)) // by the calendar of this day: the rate can be recomputed when it has changed
-	return s.evidence(ctx, tx, "document.numbered", string(d.ID), now, by, f)
+	return s.numbered(ctx, by, id, 0)
 }
 
 // CancelNumber cancels a number that was given but whose document is not sent:
@@ -138,6 +88,8 @@ type OutgoingEntry struct {
 	SignedFor  string     `json:"signed_for"`    // 9 ký nhận: recipients that took it, of all
 	Note       string     `json:"note"`          // 10 ghi chú; the reason when Cancelled
 	Cancelled  bool       `json:"cancelled"`
+	Reserved   bool       `json:"reserved,omitempty"` // kept for a document to come (giữ số)
+	Series     string     `json:"series"`
 	Document   DocumentID `json:"document"`
 }
 

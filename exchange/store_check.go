@@ -28,7 +28,8 @@ func scanNumbering(row scanner) (numbering, error) {
 func selectOutgoingNumbering(ctx context.Context, tx *sqldb.Tx) ([]numbering, error) {
 	return sqldb.Collect(ctx, tx, scanNumbering, `SELECT c.agency, c.series, c.year, c.last, COUNT(n.number), COALESCE(MIN(n.number), 0), COALESCE(MAX(n.number), 0)
 		FROM exchange_counter c LEFT JOIN exchange_number n ON n.agency = c.agency AND n.series = c.series AND n.year = c.year
-		WHERE c.series = $1 GROUP BY c.agency, c.series, c.year, c.last`, seriesOutgoing)
+		WHERE c.series IN ($1, $2) OR c.series LIKE 'L.%' OR EXISTS (SELECT 1 FROM exchange_series s WHERE s.agency = c.agency AND s.code = c.series)
+		GROUP BY c.agency, c.series, c.year, c.last`, seriesOutgoing, seriesCopy)
 }
 
 func selectIncomingNumbering(ctx context.Context, tx *sqldb.Tx) ([]numbering, error) {
@@ -45,8 +46,10 @@ func selectStrayNumbers(ctx context.Context, tx *sqldb.Tx) ([]DocumentID, error)
 		err := row.Scan(&id)
 		return id, err
 	}, `SELECT d.id FROM exchange_document d LEFT JOIN exchange_number n ON n.document = d.id
-			WHERE (d.number > 0 AND n.number IS NULL) OR n.number <> d.number OR n.year <> d.year OR n.agency <> d.agency
-				OR (d.state = 'cancelled' AND n.cancelled = 0) OR (d.state <> 'cancelled' AND n.cancelled > 0)`)
+			WHERE (d.number > 0 AND n.number IS NULL) OR n.number <> d.number OR n.year <> d.year OR n.agency <> d.agency OR n.series <> d.series
+				OR (d.state = 'cancelled' AND n.cancelled = 0) OR (d.state <> 'cancelled' AND n.cancelled > 0)
+		UNION ALL SELECT n.agency || ' ' || n.series || ' ' || CAST(n.number AS TEXT) FROM exchange_number n
+			WHERE n.document = '' AND n.reserved = 0`)
 }
 
 // selectLost gives the outgoing and incoming documents whose beginning stands in

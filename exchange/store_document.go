@@ -190,7 +190,7 @@ func nextNumber(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, ser
 
 func insertNumber(ctx context.Context, tx *sqldb.Tx, d *Document, at time.Time, by string) error {
 	_, err := tx.Exec(ctx, `INSERT INTO exchange_number (agency, series, year, number, document, at, given_by, cancelled, reason)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,0,'')`, string(d.Agency), seriesOutgoing, d.Year, d.Number, string(d.ID), sqldb.Micros(at), by)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,0,'')`, string(d.Agency), d.Series, d.Year, d.Number, string(d.ID), sqldb.Micros(at), by)
 	return err
 }
 
@@ -202,17 +202,22 @@ func cancelNumber(ctx context.Context, tx *sqldb.Tx, id DocumentID, reason strin
 func selectOutgoingRegister(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, year int) ([]OutgoingEntry, error) {
 	list, err := sqldb.Collect(ctx, tx, func(row scanner) (OutgoingEntry, error) {
 		var e OutgoingEntry
-		var typ, subject, notation, competence string
-		var issued, sent, cancelled int64
-		err := row.Scan(&e.Number, &e.Year, &e.Document, &cancelled, &e.Note, &typ, &subject, &notation, &issued, &e.Signer, &competence, &sent)
-		e.Code, e.Title, e.Issued, e.Sent, e.Cancelled = FormatCode(e.Number, notation), title(typ, subject), issueDate(issued), sqldb.Time(sent), cancelled != 0
+		var typ, subject, notation, competence, purpose string
+		var issued, sent, cancelled, reserved int64
+		err := row.Scan(&e.Number, &e.Year, &e.Document, &cancelled, &e.Note, &typ, &subject, &notation, &issued, &e.Signer, &competence, &sent,
+			&e.Series, &reserved, &purpose)
+		e.Code, e.Title, e.Issued, e.Sent, e.Cancelled = codeOf(typ, e.Number, e.Year, notation), title(typ, subject), issueDate(issued), sqldb.Time(sent), cancelled != 0
+		if e.Document == "" { // a number without a document: its purpose is all there is to say
+			e.Code, e.Title, e.Issued, e.Reserved = fmt.Sprintf("%02d", e.Number), "Giữ số: "+purpose, sqldb.Time(reserved).In(Vietnam()), cancelled == 0
+		}
 		if competence != "" {
 			e.Signer = competence + " " + e.Signer
 		}
 		return e, err
-	}, `SELECT n.number, n.year, n.document, n.cancelled, n.reason, d.type, d.subject, d.notation, d.issued, d.signer_name, d.competence, d.sent
-		FROM exchange_number n JOIN exchange_document d ON d.id = n.document
-		WHERE n.agency = $1 AND n.series = $2 AND n.year = $3 ORDER BY n.number`, string(agency), seriesOutgoing, year)
+	}, `SELECT n.number, n.year, n.document, n.cancelled, n.reason, COALESCE(d.type, ''), COALESCE(d.subject, ''), COALESCE(d.notation, ''),
+			COALESCE(d.issued, 0), COALESCE(d.signer_name, ''), COALESCE(d.competence, ''), COALESCE(d.sent, 0), n.series, n.reserved, n.purpose
+		FROM exchange_number n LEFT JOIN exchange_document d ON d.id = n.document
+		WHERE n.agency = $1 AND n.year = $2 ORDER BY CASE WHEN n.series = 'outgoing' THEN 0 ELSE 1 END, n.series, n.number`, string(agency), year)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +235,7 @@ func selectOutgoingRegister(ctx context.Context, tx *sqldb.Tx, agency registry.A
 		err := row.Scan(&l.document, &l.recipient, &l.status)
 		return l, err
 	}, `SELECT v.document, v.recipient, v.status FROM exchange_number n JOIN exchange_delivery v ON v.document = n.document
-		WHERE n.agency = $1 AND n.series = $2 AND n.year = $3 ORDER BY v.document, v.recipient`, string(agency), seriesOutgoing, year)
+		WHERE n.agency = $1 AND n.year = $2 AND v.transport <> 'withdrawn' ORDER BY v.document, v.recipient`, string(agency), year)
 	if err != nil {
 		return nil, err
 	}
