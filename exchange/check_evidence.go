@@ -89,6 +89,12 @@ func (h *history) outgoing(kind string, body facts) {
 			}
 		}
 		h.revised(body)
+	case "document.revised":
+		h.pins["state"] = string(StateDraft)
+		h.pin(body, slices.Collect(maps.Keys((&Document{}).described()))...)
+		h.revised(body)
+	case "document.returned":
+		h.pins["state"] = string(StateDraft)
 	case "document.numbered":
 		h.pin(body, "number", "year", "axis", "code", "issued", "series")
 	case "document.number-cancelled":

@@ -36,43 +36,71 @@ func (s *Service) Draft(ctx context.Context, by registry.Actor, in DraftInput) (
 	if err := allowed(by, ActDraft); err != nil {
 		return nil, err
 	}
-	t, err := in.clean()
+	now := s.clock()
+	d, report, err := s.described(ctx, by, in, now)
 	if err != nil {
 		return nil, err
 	}
-	now := s.clock()
+	f := s.facts(by)
+	maps.Copy(f, d.described())
+	f["digest"], f["size"] = string(d.PDF.Digest), strconv.FormatInt(d.PDF.Size, 10)
+	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		if err := insertDocument(ctx, tx, d); err != nil {
+			return err
+		}
+		if err := insertRevision(ctx, tx, revision{document: d.ID, seq: d.version, pdf: d.PDF, person: by.Person, report: report, at: now}); err != nil {
+			return err
+		}
+		if err := insertDraftVersion(ctx, tx, d, d.version, "", by, now); err != nil {
+			return err
+		}
+		return s.evidence(ctx, tx, "document.drafted", string(d.ID), now, by, f)
+	})
+	if err != nil {
+		return nil, storageError("storing the draft", err)
+	}
+	return d, nil
+}
+
+// described checks what is typed and stores the file: a document that no row
+// names yet, with our validator's judgement.
+func (s *Service) described(ctx context.Context, by registry.Actor, in DraftInput, now time.Time) (*Document, *signing.Report, error) {
+	t, err := in.clean()
+	if err != nil {
+		return nil, nil, err
+	}
 	agency, err := s.party(ctx, by.Agency, now, "ban hành", "issuing")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	symbol, err := s.symbolOf(ctx, agency, in.Series)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if in.Notation == "" {
 		if symbol == "" {
-			return nil, fail(KindInvalid, "Thiếu ký hiệu văn bản và cơ quan chưa có chữ viết tắt.", "The symbol is missing and the agency has no abbreviation.").
+			return nil, nil, fail(KindInvalid, "Thiếu ký hiệu văn bản và cơ quan chưa có chữ viết tắt.", "The symbol is missing and the agency has no abbreviation.").
 				Advise("Nhập ký hiệu, ví dụ QĐ-UBND.", "Type a symbol, such as QĐ-UBND.")
 		}
 		in.Notation = defaultNotation(t, symbol)
 	}
 	if err := checkNotation(t, in.Notation); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if in.Place == "" {
 		in.Place = agency.Place
 	}
 	data, err := s.readPDF(in.PDF)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	report, err := s.judgeDraft(ctx, data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ref, err := s.put(ctx, data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.judged(ref.Digest, report)
 	d := &Document{
@@ -83,22 +111,7 @@ func (s *Service) Draft(ctx context.Context, by registry.Actor, in DraftInput) (
 	if in.Due.IsZero() {
 		d.Due = time.Time{}
 	}
-	f := s.facts(by)
-	maps.Copy(f, d.described())
-	f["digest"], f["size"] = string(ref.Digest), strconv.FormatInt(ref.Size, 10)
-	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		if err := insertDocument(ctx, tx, d); err != nil {
-			return err
-		}
-		if err := insertRevision(ctx, tx, revision{document: d.ID, seq: d.version, pdf: ref, person: by.Person, report: report, at: now}); err != nil {
-			return err
-		}
-		return s.evidence(ctx, tx, "document.drafted", string(d.ID), now, by, f)
-	})
-	if err != nil {
-		return nil, storageError("storing the draft", err)
-	}
-	return d, nil
+	return d, report, nil
 }
 
 // symbolOf gives the abbreviation that stands in symbols: the agency's, or that

@@ -252,6 +252,12 @@ func requestTemplate(kind string) (vi, en string) {
 		return "Yêu cầu của {from} đến trước văn bản: {note}", "A request of {from} came before its document: {note}"
 	case "notice.received":
 		return "{from} yêu cầu cập nhật văn bản", "{from} asks to update the document"
+	case "document.revised":
+		return "Bản dự thảo mới: {subject}[ – {note}]", "New version of the draft: {subject}[ – {note}]"
+	case "document.returned":
+		return "Trả lại người soạn thảo: {note}", "Given back to its drafter: {note}"
+	case "document.commented":
+		return "Góp ý: {note}", "Commented: {note}"
 	case "number.reserved":
 		return "Giữ số {first}–{last} năm {year}: {note}", "Reserved the numbers {first}–{last} of {year}: {note}"
 	case "number.reserved-cancelled":

@@ -215,7 +215,7 @@ func newRateBook() *rateBook {
 // others need not be read.
 func counts(kind string) bool {
 	switch kind {
-	case "document.drafted", "document.signed", "document.sign-failed", "document.numbered", "document.number-cancelled", "document.sent",
+	case "document.drafted", "document.revised", "document.signed", "document.sign-failed", "document.numbered", "document.number-cancelled", "document.sent",
 		"document.send-refused", "document.updated", "document.paper", "document.paper-copy", "document.secret",
 		"delivery.failed", "delivery.postponed", "delivery.carried", "delivery.retried", "receipt.accepted",
 		"request.recall", "request.update", "request.replace":
@@ -282,7 +282,7 @@ func agencyList(codes string) []registry.AgencyID {
 // document takes an entry about a document.
 func (b *rateBook) document(d *rateDocument, kind string, f facts, at int64) {
 	switch kind {
-	case "document.drafted":
+	case "document.drafted", "document.revised":
 		d.Type = f["type"]
 	case "document.signed":
 		d.Failure = ""

@@ -90,6 +90,10 @@ func (s *Service) beginSigning(ctx context.Context, by registry.Actor, id Docume
 		if err := check.advance(a); err != nil {
 			return err
 		}
+		if d.Returned {
+			return fail(KindConflict, "Dự thảo đã bị trả lại, chưa được sửa.", "The draft was given back and is not changed yet.").
+				Advise("Người soạn thảo tải lên bản sửa trước.", "Its drafter uploads a new version first.")
+		}
 		if a == ActApprove && d.State == StateDraft && s.cfg.RequireInitial {
 			return fail(KindConflict, "Văn bản chưa được ký nháy.", "The document is not initialled yet.").
 				Advise("Chuyên viên ký nháy trước, rồi lãnh đạo ký duyệt.", "An officer initials it first, then the leader approves.")
