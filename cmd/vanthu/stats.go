@@ -19,11 +19,12 @@ import (
 
 type statsCmd struct {
 	dataFlags
-	From   string `required:"" help:"Từ ngày, YYYY-MM-DD. | First day."`
-	To     string `required:"" help:"Đến hết ngày, YYYY-MM-DD. | Last day."`
-	By     string `default:"agency" enum:"agency,type,day" help:"Theo cơ quan, loại văn bản hay ngày ban hành; JSON luôn có cả ba. | By agency, type or day of issue; JSON always has all three."`
-	Format string `default:"json" enum:"json,csv,xlsx,pdf" help:"Dạng kết quả. | Form of the result."`
-	Out    string `help:"Ghi vào tệp này thay cho đầu ra chuẩn. | Write to this file, not to standard output." type:"path"`
+	From      string `required:"" help:"Từ ngày, YYYY-MM-DD. | First day."`
+	To        string `required:"" help:"Đến hết ngày, YYYY-MM-DD. | Last day."`
+	By        string `default:"agency" enum:"agency,type,day" help:"Theo cơ quan, loại văn bản hay ngày ban hành; JSON luôn có cả ba. | By agency, type or day of issue; JSON always has all three."`
+	Format    string `default:"json" enum:"json,csv,xlsx,pdf" help:"Dạng kết quả. | Form of the result."`
+	Recompute bool   `help:"Tính lại chỉ từ nhật ký chứng cứ và so với số đang có; khác nhau thì kết thúc với mã 1. | Make the figures from the evidence log alone and compare; ends with 1 where they differ."`
+	Out       string `help:"Ghi vào tệp này thay cho đầu ra chuẩn. | Write to this file, not to standard output." type:"path"`
 }
 
 // vietnam is the zone of every official date (UTC+7, without summer time).
@@ -46,7 +47,11 @@ func (c statsCmd) Run(a *app) error {
 		return unreadable(fmt.Errorf("--format %s: không in tệp nhị phân ra màn hình; dùng --out TỆP | not written to a terminal; use --out FILE", c.Format))
 	}
 	return c.with(a, func(hub *Hub) error {
-		stats, err := hub.Service.Stats(a.ctx, registry.System("stats"), from, to.AddDate(0, 0, 1))
+		query := exchange.RateQuery{From: from, To: to.AddDate(0, 0, 1)}
+		if c.Recompute {
+			return c.recompute(a, hub, query)
+		}
+		stats, err := hub.Service.Rate(a.ctx, registry.System("stats"), query)
 		if err != nil {
 			return err
 		}
@@ -57,6 +62,24 @@ func (c statsCmd) Run(a *app) error {
 		}
 		return report.write(a.stdout, c.Format)
 	})
+}
+
+// recompute prints the figures made from the evidence log alone, with their differences from the live ones.
+func (c statsCmd) recompute(a *app, hub *Hub, query exchange.RateQuery) error {
+	if c.Format != "json" {
+		return unreadable(errors.New("--recompute: chỉ có dạng json | only as json"))
+	}
+	again, err := hub.Service.Recompute(a.ctx, registry.System("stats"), query)
+	if err != nil {
+		return err
+	}
+	if err := json.NewEncoder(a.stdout).Encode(again); err != nil {
+		return fmt.Errorf("write the figures: %w", err)
+	}
+	if n := len(again.Differences); n > 0 {
+		return fmt.Errorf("%d chỗ khác với số đang có | %d differences from the live figures", n, n)
+	}
+	return nil
 }
 
 func isTerminal(w io.Writer) bool {
