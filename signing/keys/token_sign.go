@@ -49,7 +49,7 @@ func (s *tokenSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) (
 			return nil, err
 		}
 	}
-	if !verifies(s.public, digest, opts, value) {
+	if !Verifies(s.public, digest, opts, value) {
 		return nil, fmt.Errorf("%w: the token's signature does not fit its certificate", ErrToken)
 	}
 	return value, nil
@@ -140,8 +140,8 @@ func ecdsaDER(value []byte) ([]byte, error) {
 	return asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(value[:half]), new(big.Int).SetBytes(value[half:])})
 }
 
-// verifies checks a signature value, whoever made it.
-func verifies(public crypto.PublicKey, digest []byte, opts crypto.SignerOpts, value []byte) bool {
+// Verifies checks a signature value, whoever made it.
+func Verifies(public crypto.PublicKey, digest []byte, opts crypto.SignerOpts, value []byte) bool {
 	switch k := public.(type) {
 	case *rsa.PublicKey:
 		if pss, ok := opts.(*rsa.PSSOptions); ok {

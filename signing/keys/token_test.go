@@ -169,7 +169,7 @@ func TestTokenSigns(t *testing.T) {
 				t.Errorf("%s, %v: %v", name, o, err)
 				continue
 			}
-			if !verifies(want.Certificate.PublicKey, digest, o, value) {
+			if !Verifies(want.Certificate.PublicKey, digest, o, value) {
 				t.Errorf("%s, %v: the value does not verify", name, o)
 			}
 		}
