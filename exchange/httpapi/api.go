@@ -102,6 +102,7 @@ func (a *api) routes(mux *http.ServeMux) huma.API {
 	a.describeRate(described)
 	a.describeRequests(described)
 	a.describeMany(described)
+	a.describeSearch(described)
 	a.describeSuccession(described)
 	a.describeWebhooks(described)
 	a.describeEvents(described)

@@ -42,7 +42,7 @@ func TestOfficeOverTheAPI(t *testing.T) {
 	w.call(http.StatusConflict, http.MethodPost, one+"/update", nil, jsonBody(map[string]any{"reason": "sai trích yếu", "subject": "b"}), nil)
 	w.call(http.StatusConflict, http.MethodPost, one+"/retry", nil, content{}, nil)
 	w.call(http.StatusNotFound, http.MethodPost, "/api/v1/incoming/none/answer", nil, jsonBody(map[string]any{"agree": true}), nil)
-	for _, path := range []string{one + "/requests", one + "/next", "/api/v1/overdue", "/api/v1/calendar", "/api/v1/agencies/H99/codes", "/api/v1/agencies/H99/successors",
+	for _, path := range []string{"/api/v1/search?query=a", one + "/requests", one + "/next", "/api/v1/overdue", "/api/v1/calendar", "/api/v1/agencies/H99/codes", "/api/v1/agencies/H99/successors",
 		"/api/v1/agencies/H99/predecessors", "/api/v1/rate?from=2026-01-01&to=2026-12-31&period=quarter",
 		"/api/v1/gap?from=2026-01-01&to=2026-12-31&of=document&cause=unsealed"} {
 		w.call(http.StatusOK, http.MethodGet, path, nil, content{}, nil)
