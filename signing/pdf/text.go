@@ -10,6 +10,7 @@ import (
 const (
 	textMaxForms  = 2000    // form XObjects over all pages
 	textMaxCodes  = 100_000 // entries of one ToUnicode map
+	textMaxSpans  = 4096    // ranges of one ToUnicode map
 	textMaxFonts  = 2000
 	textMaxStream = 16 << 20 // bytes of contents of one page
 	textWideGap   = -180.0   // in TJ, thousandths of the font's size: a space between words
@@ -264,6 +265,13 @@ func (t *textReader) resource(resources Dict, kind, name Name) (Object, Ref, err
 type textFont struct {
 	wide  bool // codes of two bytes; else of one
 	codes map[uint32]string
+	spans []textSpan
+}
+
+// textSpan is a range of codes and what it begins with, or a list of what each means.
+type textSpan struct {
+	low, high uint32
+	to        Object
 }
 
 // font gives the font that Tf chooses; nil when it cannot be read.
@@ -317,7 +325,7 @@ func (f *textFont) read(l *lexer) {
 			switch operator(l) {
 			case "endbfchar":
 				for i := 0; i+1 < len(held); i += 2 {
-					f.add(held[i], 0, held[i+1])
+					f.add(held[i], held[i+1])
 				}
 			case "endbfrange":
 				f.ranges(held)
@@ -339,32 +347,45 @@ func (f *textFont) read(l *lexer) {
 }
 
 func (f *textFont) ranges(held []Object) {
-	for i := 0; i+2 < len(held); i += 3 {
+	for i := 0; i+2 < len(held) && len(f.spans) < textMaxSpans; i += 3 {
 		low, okLow := codeOf(held[i])
 		high, okHigh := codeOf(held[i+1])
-		if !okLow || !okHigh || high < low || high-low > 0xFFFF {
-			continue
-		}
-		list, isList := held[i+2].(Array)
-		for n := uint32(0); n <= high-low; n++ {
-			switch {
-			case !isList:
-				f.add(held[i], n, held[i+2])
-			case int(n) < len(list):
-				f.codes[low+n] = unicodeOf(list[n], 0)
-			}
-			if len(f.codes) >= textMaxCodes {
-				return
-			}
+		if okLow && okHigh && high >= low && high-low <= 0xFFFF {
+			f.spans = append(f.spans, textSpan{low: low, high: high, to: held[i+2]})
 		}
 	}
 }
 
-// add takes one entry, n behind the beginning of its range.
-func (f *textFont) add(code Object, n uint32, to Object) {
+// add takes one entry.
+func (f *textFont) add(code, to Object) {
 	if c, ok := codeOf(code); ok && len(f.codes) < textMaxCodes {
-		f.codes[c+n] = unicodeOf(to, n)
+		f.codes[c] = unicodeOf(to, 0)
 	}
+}
+
+// char gives what a code stands for. Ranges are looked into only for the codes that a page shows: many fonts map all
+// 65,536 codes and a page shows a few dozen.
+func (f *textFont) char(c uint32) (string, bool) {
+	if text, known := f.codes[c]; known {
+		return text, true
+	}
+	for i := len(f.spans) - 1; i >= 0; i-- {
+		span := f.spans[i]
+		if c < span.low || c > span.high {
+			continue
+		}
+		text, n := "", c-span.low
+		if list, isList := span.to.(Array); !isList {
+			text = unicodeOf(span.to, n)
+		} else if int(n) < len(list) {
+			text = unicodeOf(list[n], 0)
+		}
+		if len(f.codes) < textMaxCodes {
+			f.codes[c] = text
+		}
+		return text, true
+	}
+	return "", false
 }
 
 func codeOf(o Object) (uint32, bool) {
@@ -406,7 +427,7 @@ func (f *textFont) decode(b []byte, out *strings.Builder) {
 		if f.wide {
 			c = c<<8 | uint32(b[1])
 		}
-		text, known := f.codes[c]
+		text, known := f.char(c)
 		switch {
 		case known:
 			for _, r := range text {
