@@ -372,6 +372,9 @@ func (v *rateDelivery) apply(kind string, f facts, at int64) {
 			v.State, v.Failure, v.Since = deliveryTaken, "", at
 		}
 	case "receipt.accepted":
+		if f["status"] == "" {
+			return // it says nothing: neither that the document arrived nor what became of it
+		}
 		v.State, v.Failure, v.Since, v.Status = deliveryDone, "", at, Status(f["status"])
 		if f["step"] == "1" && v.Status == StatusRefused {
 			v.flags |= rateAtDoor
