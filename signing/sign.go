@@ -237,11 +237,11 @@ func signCMS(ctx context.Context, g *growing, f *pdf.File, o SignOptions, form p
 		r.UnsignedAttributes = func(signature []byte) ([]cms.Attribute, error) { return timestamp(ctx, o.TSA, signature) }
 	}
 	r.Digest = make([]byte, r.Hash.Size())
-	room, err := cms.EstimateSize(r, unsigned)
+	waiting, err := cms.Prepare(r)
 	if err != nil {
-		return fmt.Errorf("estimating the size of the signature: %w", err)
+		return fmt.Errorf("signing: %w", err)
 	}
-	prepared, err := pdf.PrepareSignature(g, f, o.request(form, room))
+	prepared, err := pdf.PrepareSignature(g, f, o.request(form, waiting.Room(unsigned)))
 	if err != nil {
 		return fmt.Errorf("preparing the signature: %w", err)
 	}
@@ -249,10 +249,14 @@ func signCMS(ctx context.Context, g *growing, f *pdf.File, o SignOptions, form p
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if r.Digest, err = prepared.Digest(r.Hash); err != nil {
+		sum, err := prepared.Digest(r.Hash)
+		if err != nil {
 			return err
 		}
-		der, err := cms.Sign(r)
+		if err := waiting.SetDigest(sum); err != nil {
+			return err
+		}
+		der, err := waiting.Sign()
 		if err != nil {
 			return fmt.Errorf("signing: %w", err)
 		}

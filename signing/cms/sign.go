@@ -12,6 +12,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"vanthu/signing/keys"
@@ -24,6 +25,7 @@ type Prepared struct {
 	algorithm pki.SignatureAlgorithm
 	encoded   []byte // AlgorithmIdentifier of the signature
 	attrs     []byte // DER of the signed attributes as SET OF: what is signed
+	digestAt  int    // where the digest stands in attrs
 }
 
 // Prepare makes the signed attributes. Key.Certificate must be set. Key types other than RSA, ECDSA and Ed25519 and
@@ -58,7 +60,25 @@ func Prepare(r SignRequest) (*Prepared, error) {
 		return nil, err
 	}
 	p.attrs = attrs
+	digest := p.digestAttribute()
+	p.digestAt = bytes.Index(attrs, digest) + len(digest) - len(r.Digest)
 	return p, nil
+}
+
+// SetDigest puts the digest of the content in the place of the one given to [Prepare], which may have been zeros. The
+// order of the attributes stays, since their types differ before the digest does.
+func (p *Prepared) SetDigest(sum []byte) error {
+	if len(sum) != p.request.Hash.Size() || p.request.Content != nil {
+		return fmt.Errorf("preparing signature: digest of %d bytes, %s has %d", len(sum), pki.HashName(p.request.Hash), p.request.Hash.Size())
+	}
+	p.request.Digest = sum
+	copy(p.attrs[p.digestAt:], sum)
+	return nil
+}
+
+// digestAttribute is the message-digest attribute (RFC 5652 §11.2).
+func (p *Prepared) digestAttribute() []byte {
+	return encodeAttribute(Attribute{oidMessageDigest(), [][]byte{wrap(tagOctets, p.request.Digest)}})
 }
 
 // choose settles the algorithms by the type of the certificate's key.
@@ -120,7 +140,7 @@ func (p *Prepared) signedAttributes() ([]byte, error) {
 	r := &p.request
 	members := [][]byte{
 		encodeAttribute(Attribute{oidContentType(), [][]byte{encodeOID(r.ContentType)}}),
-		encodeAttribute(Attribute{oidMessageDigest(), [][]byte{wrap(tagOctets, r.Digest)}}),
+		p.digestAttribute(),
 	}
 	if r.SigningTime != nil {
 		members = append(members, encodeAttribute(Attribute{oidSigningTime(), [][]byte{encodeTime(*r.SigningTime)}}))
@@ -207,7 +227,8 @@ func (p *Prepared) assemble(signature []byte, unsigned []Attribute) []byte {
 	}
 	parts := [][]byte{{tagInteger, 1, version}, wrap(tagSet, digest), wrap(tagSequence, encap...)}
 	if certs := p.certificates(); len(certs) > 0 {
-		parts = append(parts, wrapSet(tagContext0, certs))
+		slices.SortFunc(certs, slices.Compare)
+		parts = append(parts, headed(tagContext0, certs...)...)
 	}
 	if len(r.CRLs)+len(r.OCSPs) > 0 {
 		members := append([][]byte(nil), r.CRLs...)
@@ -216,8 +237,9 @@ func (p *Prepared) assemble(signature []byte, unsigned []Attribute) []byte {
 		}
 		parts = append(parts, wrapSet(tagContext1, members))
 	}
-	parts = append(parts, wrap(tagSet, p.signerInfo(digest, signature, unsigned)))
-	return wrap(tagSequence, encodeOID(oidSignedData()), wrap(tagContext0, wrap(tagSequence, parts...)))
+	parts = append(parts, headed(tagSet, p.signerInfo(digest, signature, unsigned))...)
+	data := headed(tagContext0, headed(tagSequence, parts...)...)
+	return slices.Concat(headed(tagSequence, append([][]byte{encodeOID(oidSignedData())}, data...)...)...)
 }
 
 func (p *Prepared) signerInfo(digest, signature []byte, unsigned []Attribute) []byte {
@@ -244,6 +266,12 @@ func (p *Prepared) signerInfo(digest, signature []byte, unsigned []Attribute) []
 
 // encodeSerial encodes the serial number of an existing certificate: crypto/asn1 cannot fail on it.
 func encodeSerial(c *x509.Certificate) []byte {
+	if bits := c.SerialNumber.BitLen(); c.SerialNumber.Sign() > 0 && bits < 0x7f*8 {
+		out := make([]byte, 2+bits/8+1) // with the sign bit
+		out[0], out[1] = tagInteger, byte(len(out)-2)
+		c.SerialNumber.FillBytes(out[2:])
+		return out
+	}
 	der, err := asn1.Marshal(c.SerialNumber)
 	if err != nil {
 		return []byte{tagInteger, 1, 0}
@@ -269,15 +297,21 @@ func Sign(r SignRequest) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Key.Signer == nil {
+	return p.Sign()
+}
+
+// Sign has the key of the request sign and makes the SignedData, as the function [Sign] does.
+func (p *Prepared) Sign() ([]byte, error) {
+	key := p.request.Key
+	if key.Signer == nil {
 		return nil, fmt.Errorf("signing: %w", keys.ErrNoKey)
 	}
 	_, digest, opts := p.ToSign()
-	signature, err := r.Key.Signer.Sign(rand.Reader, digest, opts)
+	signature, err := key.Signer.Sign(rand.Reader, digest, opts)
 	if err != nil {
 		return nil, fmt.Errorf("signing: %w", err)
 	}
-	if !ownSoftwareKey(r.Key) {
+	if !ownSoftwareKey(key) {
 		return p.Complete(signature)
 	}
 	return p.finish(signature)
@@ -311,8 +345,13 @@ func EstimateSize(r SignRequest, unsigned int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	return p.Room(unsigned), nil
+}
+
+// Room is an upper bound of the size in bytes of what the signature will make; unsigned as with [EstimateSize].
+func (p *Prepared) Room(unsigned int) int {
 	size := 0
-	switch key := pki.PublicKey(r.Key.Certificate).(type) {
+	switch key := pki.PublicKey(p.request.Key.Certificate).(type) {
 	case *rsa.PublicKey:
 		size = key.Size()
 	case *ecdsa.PublicKey:
@@ -320,7 +359,7 @@ func EstimateSize(r SignRequest, unsigned int) (int, error) {
 	case ed25519.PublicKey:
 		size = ed25519.SignatureSize
 	}
-	return p.size(size, unsigned), nil
+	return p.size(size, unsigned)
 }
 
 // size is the length of what assemble makes, without making it.

@@ -22,7 +22,8 @@ type lexer struct {
 
 	skim bool // hexadecimal strings are passed over
 
-	onDuplicate func(key Name, at int64) // told of keys that stand twice in a dictionary with different values
+	file   *File // told of keys that stand twice in a dictionary with different values; nil when nobody is
+	fileAt int64 // where such a key stands in the file when src is nil
 }
 
 const eof = -1
@@ -322,7 +323,21 @@ func (l *lexer) name() (Object, error) {
 			return nil, tooLarge(l.offset(), "a name is too long")
 		}
 	}
-	return Name(b), l.charge(32 + len(b))
+	return internName(b), l.charge(32 + len(b))
+}
+
+// internName makes a name; the most frequent ones cost no memory of their own.
+func internName(b []byte) Name {
+	for _, known := range [...]Name{
+		"Type", "Page", "Parent", "Kids", "Count", "Pages", "Catalog", "Root", "Size", "Prev", "Info", "ID", "Length", "Filter",
+		"FlateDecode", "Annot", "Annots", "Subtype", "Widget", "Rect", "Contents", "Resources", "MediaBox", "Font", "XObject",
+		"Names", "AcroForm", "Fields", "SigFlags", "Sig", "FT", "T", "V", "F", "P", "W", "Index", "XRef", "ObjStm", "N", "First",
+	} {
+		if string(b) == string(known) {
+			return known
+		}
+	}
+	return Name(b)
 }
 
 // literalString parses "(…)" (ISO 32000-2 §7.3.4.2).
@@ -485,8 +500,11 @@ func (l *lexer) dict(depth int) (Object, error) {
 		if err != nil {
 			return nil, err
 		}
-		if old, twice := d[key]; twice && l.onDuplicate != nil && !reflect.DeepEqual(old, o) {
-			l.onDuplicate(key, at)
+		if old, twice := d[key]; twice && l.file != nil && !reflect.DeepEqual(old, o) {
+			if l.src == nil {
+				at = l.fileAt
+			}
+			l.file.problem(ProblemDuplicate, at, "/"+string(key))
 		}
 		if o == nil {
 			delete(d, key)

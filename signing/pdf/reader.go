@@ -141,7 +141,7 @@ func (f *File) sectionAt(off int64) bool {
 // lexerAt parses from off and reads nothing at or beyond end.
 func (f *File) lexerAt(off, end int64) *lexer {
 	l := newLexer(f.src, off, end, &f.lim)
-	l.onDuplicate = func(key Name, at int64) { f.problem(ProblemDuplicate, at, "/"+string(key)) }
+	l.file = f
 	return l
 }
 
@@ -408,7 +408,7 @@ func (v *View) getCompressed(r Ref, e xrefEntry) (Object, error) {
 		f.problem(ProblemXRef, ce.where, r.String())
 	}
 	l := newMemoryLexer(stm.data, stm.offs[i], &f.lim)
-	l.onDuplicate = func(key Name, _ int64) { f.problem(ProblemDuplicate, st.Offset, "/"+string(key)) }
+	l.file, l.fileAt = f, st.Offset
 	o, err = l.object(0)
 	if err != nil {
 		return nil, damaged(ce.where, "object "+r.String()+" in its object stream is malformed")

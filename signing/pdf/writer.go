@@ -1,7 +1,6 @@
 package pdf
 
 import (
-	"bytes"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -82,7 +81,7 @@ func appendDict(dst []byte, d Dict) []byte {
 func appendName(dst []byte, n Name) []byte {
 	dst = append(dst, '/')
 	for i := range len(n) {
-		if c := n[i]; c <= ' ' || c >= 0x7F || bytes.IndexByte([]byte("#()<>[]{}/%"), c) >= 0 {
+		if c := n[i]; c <= ' ' || c >= 0x7F || c == '#' || class(int(c)) != classRegular {
 			dst = fmt.Appendf(dst, "#%02X", c)
 		} else {
 			dst = append(dst, c)

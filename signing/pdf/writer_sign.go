@@ -61,7 +61,7 @@ type Prepared struct {
 	update   *Update
 	at       time.Time
 	value    Ref    // the signature dictionary
-	rest     []byte // the dictionary after ByteRange and Contents, with its end
+	rest     []byte // the dictionary after the value of /Contents, from its '>' to the dictionary's end
 	field    string
 	room     int
 	data     []byte // the appended bytes
@@ -116,7 +116,8 @@ func PrepareSignature(src io.ReaderAt, f *File, r SignatureRequest) (*Prepared, 
 		}
 		field.widget["AP"] = Dict{"N": form}
 	}
-	p.rest = AppendObject(nil, dict)[len("<<"):]
+	p.rest = AppendObject([]byte{'>'}, dict)
+	p.rest = append(p.rest[:1], p.rest[1+len("<<"):]...)
 	return p, p.Grow(r.Room)
 }
 
@@ -326,13 +327,7 @@ func (p *Prepared) Grow(room int) error {
 		return fmt.Errorf("room for a signature of %d bytes: %w", room, ErrUnsupported)
 	}
 	head := "<</ByteRange " + strings.Repeat(" ", byteRangeWidth) + "/Contents <"
-	raw := make([]byte, 0, len(head)+2*room+1+len(p.rest))
-	raw = append(raw, head...)
-	for range 2 * room {
-		raw = append(raw, '0')
-	}
-	raw = append(append(raw, '>'), p.rest...)
-	p.update.Set(p.value, &rawObject{raw})
+	p.update.Set(p.value, &rawObject{head: head, zeros: 2 * room, rest: p.rest})
 	t, err := p.update.encode(p.src, p.at)
 	if err != nil {
 		return err
@@ -403,9 +398,7 @@ func (p *Prepared) Tail(cms []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%d bytes in a room of %d: %w", len(cms), p.room, ErrRoom)
 	}
 	value := p.data[p.contents+1 : p.contents+1+2*p.room]
-	for i := hex.Encode(value, cms); i < len(value); i++ {
-		value[i] = '0'
-	}
+	fillZeros(value[hex.Encode(value, cms):])
 	return p.data, nil
 }
 

@@ -32,8 +32,29 @@ type object struct {
 	obj Object
 }
 
-// rawObject is an object whose bytes are laid out by hand, with places to be filled later.
-type rawObject struct{ data []byte }
+// rawObject is an object whose bytes are laid out by hand, with a place to be filled later: digits zero between head
+// and rest.
+type rawObject struct {
+	head  string
+	zeros int
+	rest  []byte
+}
+
+func (r *rawObject) appendTo(dst []byte) []byte {
+	dst = append(dst, r.head...)
+	from := len(dst)
+	dst = slices.Grow(dst, r.zeros+len(r.rest))[:from+r.zeros]
+	fillZeros(dst[from:])
+	return append(dst, r.rest...)
+}
+
+// fillZeros writes the digit zero all over b.
+func fillZeros(b []byte) {
+	const zeros = "0000000000000000000000000000000000000000000000000000000000000000"
+	for len(b) > 0 {
+		b = b[copy(b, zeros):]
+	}
+}
 
 // NewUpdate starts an update of the latest revision. It refuses encrypted files with an [*Error] of kind
 // Encrypted, and with ErrUnsupported those whose cross-references cannot be continued.
@@ -122,7 +143,7 @@ func (u *Update) encode(src io.ReaderAt, at time.Time) (*tail, error) {
 		room += 512
 		switch obj := o.obj.(type) {
 		case *rawObject:
-			room += len(obj.data)
+			room += len(obj.head) + obj.zeros + len(obj.rest)
 		case *Stream:
 			room += len(obj.Raw)
 		}
@@ -144,7 +165,7 @@ func (u *Update) encode(src io.ReaderAt, at time.Time) (*tail, error) {
 		t.data = fmt.Appendf(t.data, "%d %d obj\n", num, o.gen)
 		t.at[num] = len(t.data)
 		if raw, ok := o.obj.(*rawObject); ok {
-			t.data = append(t.data, raw.data...)
+			t.data = raw.appendTo(t.data)
 		} else {
 			t.data = AppendObject(t.data, o.obj)
 		}
