@@ -116,7 +116,7 @@ func PrepareSignature(src io.ReaderAt, f *File, r SignatureRequest) (*Prepared, 
 		}
 		field.widget["AP"] = Dict{"N": form}
 	}
-	p.rest = AppendObject([]byte{'>'}, dict)
+	p.rest = AppendObject(append(make([]byte, 0, 512), '>'), dict)
 	p.rest = append(p.rest[:1], p.rest[1+len("<<"):]...)
 	return p, p.Grow(r.Room)
 }

@@ -140,7 +140,7 @@ func (u *Update) encode(src io.ReaderAt, at time.Time) (*tail, error) {
 	t := &tail{at: make(map[uint32]int, len(u.objects))}
 	room := 1 << 10
 	for _, o := range u.objects {
-		room += 512
+		room += 256
 		switch obj := o.obj.(type) {
 		case *rawObject:
 			room += len(obj.head) + obj.zeros + len(obj.rest)
