@@ -245,10 +245,10 @@ func (h *hub) sent(t *testing.T, d *exchange.Document, to ...registry.AgencyID) 
 // until waits for what a job of the hub brings about.
 func (h *hub) until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !done() {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s did not come in 30 s", what)
+			t.Fatalf("%s did not come in %v", what, patience)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
