@@ -156,7 +156,7 @@ func (s *Service) receive(ctx context.Context, from registry.AgencyID, channel, 
 	}
 	a := &arrival{env: env}
 	if known == nil {
-		if a, err = s.prepare(ctx, from, env, pdf); err != nil {
+		if a, err = s.prepare(ctx, from, env, pdf, time.Time{}); err != nil {
 			return nil, storageError("receiving document", err)
 		}
 	} else if env.From != from {

@@ -80,6 +80,9 @@ func (s *Service) carry(ctx context.Context, channel string, c Carrier, batch []
 				return err
 			}
 			f := facts{"agency": string(w.document.Agency), "recipient": string(w.Recipient), "channel": channel, "digest": string(w.document.PDF.Digest)}
+			if err := addAddressed(ctx, tx, f, w.Document, w.Recipient); err != nil {
+				return err
+			}
 			return s.evidence(ctx, tx, "delivery.carried", string(w.Document), now, registry.System("deliveries"), f)
 		})
 		if err != nil {

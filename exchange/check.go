@@ -190,13 +190,13 @@ func (s *Service) checkReceipts(ctx context.Context, yield func(string)) error {
 		for i := range list {
 			r := &list[i]
 			after = r.ID
-			if _, ok := own[r.From]; !ok {
-				own[r.From] = ""
-				if key, err := s.cfg.ReceiptKey(ctx, r.From); err == nil {
-					own[r.From] = registry.Fingerprint(key.Certificate)
+			if _, ok := own[r.signer()]; !ok {
+				own[r.signer()] = ""
+				if key, err := s.cfg.ReceiptKey(ctx, r.signer()); err == nil {
+					own[r.signer()] = registry.Fingerprint(key.Certificate)
 				}
 			}
-			if err := s.verifyReceipt(ctx, r, own[r.From]); err != nil {
+			if err := s.verifyReceipt(ctx, r, own[r.signer()]); err != nil {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}

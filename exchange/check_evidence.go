@@ -109,6 +109,8 @@ func (h *history) outgoing(kind string, body facts) {
 		more, _ := strconv.Atoi(body["added"]) // as we wrote it; anything else fails the comparison
 		sent, _ := strconv.Atoi(h.sent)
 		h.sent = strconv.Itoa(sent + more)
+	case "document.inherited":
+		h.pin(body, "agency")
 	case "document.archived":
 		h.pin(body, "package")
 	}

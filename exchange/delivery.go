@@ -26,7 +26,7 @@ const (
 	TransportProcessing = "processing" // tried, will be tried again
 	TransportDone       = "done"       // the recipient has it and has signed for it
 	TransportFail       = "fail"       // given up: somebody has to act
-	TransportWithdrawn  = "withdrawn"  // recalled before it left: it never will
+	TransportWithdrawn  = "withdrawn"  // recalled before it left, or its Successor has it by another delivery: it never will
 )
 
 // Delivery is one document on its way to one recipient.
@@ -34,7 +34,9 @@ type Delivery struct {
 	ID            DeliveryID        `json:"id"`
 	Document      DocumentID        `json:"document"`
 	Recipient     registry.AgencyID `json:"recipient"`
-	Seq           int64             `json:"seq"` // order in the recipient's lane
+	Addressed     registry.AgencyID `json:"addressed,omitempty"` // the code it was sent to, where that agency has ended since
+	Successor     registry.AgencyID `json:"successor,omitempty"` // who answers for a recipient that has ended
+	Seq           int64             `json:"seq"`                 // order in the recipient's lane
 	Channel       string            `json:"channel"`
 	Transport     string            `json:"transport"`
 	Status        Status            `json:"status,omitempty"` // by the recipient's latest receipt
@@ -84,13 +86,23 @@ func (s *Service) Send(ctx context.Context, by registry.Actor, id DocumentID, to
 	if err := allowed(by, ActSend); err != nil {
 		return nil, nil, err
 	}
+	for try := 1; ; try++ {
+		d, list, err := s.sendOnce(ctx, by, id, to)
+		if errors.Is(err, errSucceeded) && try < 3 {
+			continue // a recipient ended while this began: the code leads to its successor now
+		}
+		return d, list, err
+	}
+}
+
+var errSucceeded = errors.New("the recipient has ended")
+
+func (s *Service) sendOnce(ctx context.Context, by registry.Actor, id DocumentID, to []registry.AgencyID) (d *Document, list []Delivery, err error) {
 	now := s.clock()
 	recipients, err := s.recipients(ctx, by.Agency, to, now)
 	if err != nil {
 		return nil, nil, s.sendRefused(ctx, by, id, err)
 	}
-	var list []Delivery
-	var d *Document
 	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		d, list, err = s.sendIn(ctx, tx, by, id, recipients, now)
 		return err
@@ -151,32 +163,35 @@ func (s *Service) recipients(ctx context.Context, from registry.AgencyID, to []r
 			Advise("Chia danh sách thành nhiều lần gửi.", "Send in several parts.")
 	}
 	out := make([]registry.AgencyID, 0, len(to))
+	continued := map[registry.AgencyID]bool{}
 	for _, raw := range to {
-		id, err := registry.ParseAgencyID(string(raw))
+		found, err := s.reg.Resolve(ctx, string(raw), now)
 		if err != nil {
-			return nil, err
-		}
-		a, err := s.reg.Agency(ctx, id)
-		if err != nil {
-			if KindOf(err) == KindNotFound {
-				return nil, failf(KindInvalid, "Nơi nhận %q không có trong danh bạ; chưa gửi cho ai.", "The recipient %q is unknown; nothing was sent.", string(id)).
-					Advise("Kiểm tra lại mã định danh của nơi nhận.", "Check the recipient's code.").Because(errInactive)
+			var e *Error
+			if errors.As(err, &e) && e.Kind == KindInvalid {
+				return nil, failf(KindInvalid, "Nơi nhận: %[1]s Chưa gửi cho ai.", "%[2]s Nothing was sent.", e.Message, e.MessageEN).Advise(e.Advice, e.AdviceEN).Because(errInactive)
 			}
 			return nil, err
 		}
+		a := &found.Agency
 		switch {
-		case !a.ActiveAt(now):
-			return nil, failf(KindInvalid, "%s (%s) không còn hoạt động; chưa gửi cho ai.", "%s (%s) is not active; nothing was sent.", a.Name, string(a.ID)).Because(errInactive)
+		case a.Encryption == registry.EncryptionRequired && a.Channel == registry.ChannelLocal:
+			return nil, failf(KindInvalid, "%s (%s) chỉ nhận văn bản mã hóa; kênh này chưa mã hóa được.", "%s (%s) takes encrypted documents only; this channel cannot encrypt.", a.Name, string(a.ID))
 		case !s.reachable(a):
 			return nil, failf(KindInvalid, "Chưa có kênh gửi tới %s (%s); chưa gửi cho ai.", "There is no channel to %s (%s) yet; nothing was sent.", a.Name, string(a.ID)).Because(errNoChannel)
 		case a.ID == from:
 			return nil, fail(KindInvalid, "Không thể gửi văn bản cho chính cơ quan ban hành.", "A document cannot be sent to its own agency.")
 		}
+		continued[a.ID] = continued[a.ID] || len(found.Via) > 0
 		out = append(out, a.ID)
 	}
 	slices.Sort(out)
-	for i := 1; i < len(out); i++ {
+	for i := len(out) - 1; i > 0; i-- {
 		if out[i] == out[i-1] {
+			if continued[out[i]] { // two that one successor continues get it once
+				out = slices.Delete(out, i, i+1)
+				continue
+			}
 			return nil, failf(KindInvalid, "Nơi nhận %q bị lặp; chưa gửi cho ai.", "The recipient %q stands twice; nothing was sent.", string(out[i]))
 		}
 	}
@@ -207,6 +222,9 @@ func (s *Service) Retry(ctx context.Context, by registry.Actor, id DocumentID) (
 		}
 		f := s.facts(by)
 		f["recipients"], f["count"] = strings.Join(names, ","), strconv.Itoa(len(names))
+		if err := addAddressed(ctx, tx, f, id, again...); err != nil {
+			return err
+		}
 		return s.evidence(ctx, tx, "delivery.retried", string(id), now, by, f)
 	})
 	if err != nil {
@@ -334,7 +352,7 @@ func (s *Service) deliver(ctx context.Context, batch []waiting) error {
 	ready := make([]*arrival, 0, len(batch))
 	for i := range batch {
 		w := &batch[i]
-		a, err := s.prepare(ctx, w.document.Agency, w.document.envelope(w.Recipient), w.document.PDF)
+		a, err := s.prepare(ctx, w.document.Agency, w.document.envelope(w.Recipient), w.document.PDF, w.document.Sent)
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -382,13 +400,13 @@ func (s *Service) arrive(ctx context.Context, list []*arrival) error {
 	}
 	now := s.clock()
 	return s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		withdrawn, err := selectWithdrawn(ctx, tx, list[0].env.To, list)
+		gone, err := selectGone(ctx, tx, list[0].env.To, list)
 		if err != nil {
 			return err
 		}
 		for _, a := range list {
-			if withdrawn[a.env.Document] {
-				continue // recalled since the lane was read
+			if gone[a.env.Document] {
+				continue // recalled or rerouted since the lane was read
 			}
 			r, err := s.insertArrival(ctx, tx, a, now)
 			if err != nil {
@@ -419,17 +437,24 @@ func (s *Service) undelivered(ctx context.Context, w *waiting, cause error) erro
 	at := now.Add(wait)
 	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if permanent {
-			if err := failDelivery(ctx, tx, w.ID, cause.Error(), failure, now); err != nil {
+			moved, err := failDelivery(ctx, tx, w.ID, w.Recipient, cause.Error(), failure, now)
+			if err != nil || moved {
 				return err
 			}
 			f := facts{"agency": string(w.document.Agency), "recipient": string(w.Recipient), "attempts": strconv.Itoa(w.Attempts + 1), "reason": failureText(cause), "failure": failure}
+			if err := addAddressed(ctx, tx, f, w.Document, w.Recipient); err != nil {
+				return err
+			}
 			return s.evidence(ctx, tx, "delivery.failed", string(w.Document), now, registry.System("delivery"), f)
 		}
-		if err := postponeDelivery(ctx, tx, w.ID, cause.Error(), failure, at, now); err != nil {
+		if err := postponeDelivery(ctx, tx, w.ID, w.Recipient, cause.Error(), failure, at, now); err != nil {
 			return err
 		}
 		if w.Attempts == 0 || w.failure != failure { // once for each cause, however often it is tried
 			f := facts{"agency": string(w.document.Agency), "recipient": string(w.Recipient), "reason": failureText(cause), "failure": failure}
+			if err := addAddressed(ctx, tx, f, w.Document, w.Recipient); err != nil {
+				return err
+			}
 			if err := s.evidence(ctx, tx, "delivery.postponed", string(w.Document), now, registry.System("delivery"), f); err != nil {
 				return err
 			}

@@ -184,7 +184,8 @@ type Document struct {
 	Details        Details             `json:"details,omitzero"`
 
 	version int64
-	plan    string // JSON of a sending to come
+	plan    string            // JSON of a sending to come
+	holder  registry.AgencyID // for whom it was read: Agency, or who continues it
 }
 
 // Code is number and symbol as printed, "05/QĐ-UBND" (NĐ 30/2020 Điều 15); ""
@@ -194,7 +195,7 @@ func (d *Document) Code() string { return codeOf(d.Type, d.Number, d.Year, d.Not
 // Acts gives what the actor may do with the document now.
 func (d *Document) Acts(by registry.Actor) []Act {
 	var out []Act
-	if !by.System && by.Agency != d.Agency {
+	if !by.System && by.Agency != d.Agency && by.Agency != d.holder {
 		return nil
 	}
 	for _, t := range documentTransitions() {

@@ -84,7 +84,7 @@ func (s *Service) told(ctx context.Context, list []Event) []Event {
 	for i := range list {
 		e := &list[i]
 		e.names = names
-		for _, param := range []string{"from", "recipient", "recipients"} {
+		for _, param := range []string{"from", "recipient", "recipients", "predecessor", "successor"} {
 			codes := strings.Split(e.Params[param], ",")
 			for _, code := range codes[:min(len(codes), mostNames)] {
 				if _, known := names[code]; known || code == "" {
@@ -185,6 +185,16 @@ func (e Event) template() (vi, en string) {
 		return "{from_name}: {status}[, số đến {arrival_number}][ – {note}]", "{from_name}: {status}[, arrival number {arrival_number}][ – {note}]"
 	case "document.archived":
 		return "Đã lưu trữ gói hồ sơ ({size} byte)", "Archived ({size} bytes)"
+	case "agency.succeeded":
+		return "Cơ quan {predecessor} kết thúc hoạt động[, {successor} kế thừa]", "The agency {predecessor} ended[, {successor} continues it]"
+	case "agency.renamed":
+		return "Đổi tên {from_name} thành {to_name}", "Renamed from {from_name} to {to_name}"
+	case "delivery.rerouted":
+		return "Nơi nhận {predecessor} kết thúc hoạt động, văn bản chuyển tới {successor}", "The recipient {predecessor} ended, the document goes to {successor}"
+	case "delivery.joined":
+		return "Nơi nhận {predecessor} kết thúc hoạt động, {successor} nhận văn bản bằng một bản khác", "The recipient {predecessor} ended, {successor} has the document by another copy"
+	case "document.inherited":
+		return "Dự thảo chuyển từ {predecessor} sang {successor}", "The draft went from {predecessor} to {successor}"
 	case "incoming.received":
 		return "Đã đến: {code} từ {from}, chữ ký {verdict}", "Arrived: {code} from {from}, signatures {verdict}"
 	case "incoming.rejected":
@@ -323,7 +333,7 @@ func (e Event) replace(part, lang string) (text string, whole bool) {
 			v = Status(v).In(lang)
 		case name == "from_name" && v == "":
 			v = e.agencies(e.Params["from"], lang)
-		case name == "from" || name == "recipient" || name == "recipients":
+		case name == "from" || name == "recipient" || name == "recipients" || name == "predecessor" || name == "successor":
 			v = e.agencies(v, lang)
 		}
 		whole = whole && v != ""

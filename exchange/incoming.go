@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"vanthu/exchange/registry"
@@ -157,14 +158,16 @@ type Incoming struct {
 
 	version  int64
 	envelope Envelope
-	answer   *answerFacts // to a request of the sender, in the next receipt
+	holder   registry.AgencyID // for whom it was read: Agency, or who continues it
+	succeeds registry.AgencyID // who signs the next receipt in the place of Agency
+	answer   *answerFacts      // to a request of the sender, in the next receipt
 }
 
 // Acts gives what the actor may do with the document now. Recall comes from the
 // sender and is not among them, nor are the answers to an update: see Notices.
 func (in *Incoming) Acts(by registry.Actor) []Act {
 	var out []Act
-	if !by.System && by.Agency != in.Agency {
+	if !by.System && by.Agency != in.Agency && by.Agency != in.holder {
 		return nil
 	}
 	for _, t := range statusTransitions() {
@@ -284,6 +287,10 @@ func (s *Service) step(ctx context.Context, tx *sqldb.Tx, by registry.Actor, in 
 	was := in.version
 	in.Status, in.Note, in.Updated = to, note, now
 	in.version++
+	var err error
+	if in.succeeds, err = s.successor(ctx, tx, in.Agency, now); err != nil {
+		return err
+	}
 	if more != nil {
 		if err := more(ctx, tx, in, f); err != nil {
 			return err
@@ -357,9 +364,16 @@ func (s *Service) ownIncoming(ctx context.Context, tx *sqldb.Tx, by registry.Act
 	if err != nil {
 		return nil, err
 	}
-	if in == nil || (!by.System && in.Agency != by.Agency) {
+	held := false
+	if in != nil {
+		if held, err = s.holds(ctx, tx, by, in.Agency); err != nil {
+			return nil, err
+		}
+	}
+	if !held {
 		return nil, fail(KindNotFound, "Không có văn bản đến này trong sổ của cơ quan.", "There is no such document in your agency's incoming register.")
 	}
+	in.holder = by.Agency
 	return in, nil
 }
 
@@ -389,7 +403,8 @@ type IncomingFilter struct {
 	Limit    int    // 0 = 50, at most 200
 }
 
-// Incomings lists the agency's incoming register, newest first, without reports.
+// Incomings lists the agency's incoming register and those of agencies it
+// continues, newest first, without reports.
 // The system sees every agency's.
 func (s *Service) Incomings(ctx context.Context, by registry.Actor, f IncomingFilter) (Page[Incoming], error) {
 	if f.Status != "" && !slices.Contains(Statuses(), f.Status) {
@@ -400,16 +415,31 @@ func (s *Service) Incomings(ctx context.Context, by registry.Actor, f IncomingFi
 		return Page[Incoming]{}, err
 	}
 	var list []Incoming
-	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
-		if f.Query == "" {
-			list, err = selectIncomings(ctx, tx, by.Agency, f, f.Limit+1)
+	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		line, err := s.line(ctx, tx, by)
+		if err != nil {
 			return err
 		}
-		list, err = searchRows(ctx, tx, s.search.incoming, by.Agency, f.Query, f.After, f.Limit+1, func(in Incoming) string { return string(in.ID) },
-			func(ids []IncomingID) ([]Incoming, error) {
-				return selectIncomingsByID(ctx, tx, ids, f.conditions(by.Agency))
+		if f.Query == "" {
+			list, err = selectIncomings(ctx, tx, line, f, f.Limit+1)
+			return err
+		}
+		key := func(in Incoming) string { return string(in.ID) }
+		for _, agency := range searched(line) {
+			found, err := searchRows(ctx, tx, s.search.incoming, agency, f.Query, f.After, f.Limit+1, key, func(ids []IncomingID) ([]Incoming, error) {
+				return selectIncomingsByID(ctx, tx, ids, f.conditions([]registry.AgencyID{agency}))
 			})
-		return err
+			if err != nil {
+				return err
+			}
+			list = append(list, found...)
+		}
+		slices.SortFunc(list, func(a, b Incoming) int { return strings.Compare(key(b), key(a)) }) // newest first
+		list = list[:min(len(list), f.Limit+1)]
+		return nil
 	})
+	for i := range list {
+		list[i].holder = by.Agency
+	}
 	return page(list, f.Limit, func(in Incoming) string { return string(in.ID) }), storageError("listing incoming documents", err)
 }

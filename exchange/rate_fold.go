@@ -217,7 +217,7 @@ func counts(kind string) bool {
 	switch kind {
 	case "document.drafted", "document.revised", "document.signed", "document.sign-failed", "document.numbered", "document.number-cancelled", "document.sent",
 		"document.send-refused", "document.updated", "document.paper", "document.paper-copy", "document.secret",
-		"delivery.failed", "delivery.postponed", "delivery.carried", "delivery.retried", "receipt.accepted",
+		"document.inherited", "delivery.failed", "delivery.postponed", "delivery.carried", "delivery.retried", "delivery.joined", "receipt.accepted",
 		"request.recall", "request.update", "request.replace":
 		return true
 	}
@@ -244,6 +244,10 @@ func (b *rateBook) apply(r *ledger.Record) error {
 		b.document(d, r.Kind, f, at)
 		return nil
 	}
+	if r.Kind == "delivery.joined" {
+		b.join(id, f, at)
+		return nil
+	}
 	for _, to := range recipientsOf(r.Kind, f) {
 		if v := b.deliveries[deliveryKey{id, to}]; v != nil {
 			v.apply(r.Kind, f, at)
@@ -252,17 +256,19 @@ func (b *rateBook) apply(r *ledger.Record) error {
 	return nil
 }
 
-// recipientsOf gives the recipients an entry is about.
+// recipientsOf gives the recipients an entry is about: by the codes that the
+// sender used, also where successors have come in their place.
 func recipientsOf(kind string, f facts) []registry.AgencyID {
+	also := agencyList(f["addressed"])
 	switch kind {
 	case "delivery.failed", "delivery.postponed", "delivery.carried":
-		return []registry.AgencyID{registry.AgencyID(f["recipient"])}
+		return append(also, registry.AgencyID(f["recipient"]))
 	case "receipt.accepted":
-		return []registry.AgencyID{registry.AgencyID(f["from"])}
+		return append(also, registry.AgencyID(f["from"]))
 	case "request.recall", "request.update", "request.replace":
-		return agencyList(f["withdrawn"])
+		return append(also, agencyList(f["withdrawn"])...)
 	case "delivery.retried", "document.sent", "document.paper":
-		return agencyList(f["recipients"])
+		return append(also, agencyList(f["recipients"])...)
 	}
 	return nil
 }
@@ -277,6 +283,21 @@ func agencyList(codes string) []registry.AgencyID {
 		out[i] = registry.AgencyID(p)
 	}
 	return out
+}
+
+// join lets a delivery whose recipient has ended share the answers of the copy
+// that its successor has or gets; without one (the successor's own document) it
+// is withdrawn and does not count.
+func (b *rateBook) join(id DocumentID, f facts, at int64) {
+	v, other := b.deliveries[deliveryKey{id, registry.AgencyID(f["predecessor"])}], b.deliveries[deliveryKey{id, registry.AgencyID(f["joined_to"])}]
+	switch {
+	case v == nil:
+	case other != nil:
+		v.State, v.Failure, v.Status, v.flags, v.Since = other.State, other.Failure, other.Status, other.flags, at
+	case f["joined_to"] == "":
+		v.State, v.Failure, v.Since = deliveryTaken, "", at
+		v.flags |= rateExcluded
+	}
 }
 
 // document takes an entry about a document.
@@ -300,6 +321,8 @@ func (b *rateBook) document(d *rateDocument, kind string, f facts, at int64) {
 	case "document.numbered":
 		d.flags |= rateNumbered
 		d.Day, d.Code, d.SendBy = dayNumber(parsePinned(f["issued"])), f["code"], sqldb.Micros(parsePinned(f["send_by"]))
+	case "document.inherited":
+		d.Agency = registry.AgencyID(f["agency"])
 	case "document.number-cancelled":
 		d.flags |= rateCancelled
 	case "document.send-refused":

@@ -139,7 +139,7 @@ func (s *Service) rateBookFor(ctx context.Context, records []ledger.Record) (*ra
 		documents[DocumentID(r.Subject)] = true
 		switch r.Kind {
 		case "document.sent", "document.paper", "delivery.failed", "delivery.postponed", "delivery.carried", "delivery.retried", "receipt.accepted",
-			"document.updated", "request.recall", "request.update", "request.replace":
+			"document.updated", "delivery.joined", "request.recall", "request.update", "request.replace":
 			deliveries[DocumentID(r.Subject)] = true
 		}
 	}

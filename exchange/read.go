@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"strings"
 
 	"vanthu/exchange/registry"
 	"vanthu/signing"
@@ -27,9 +28,16 @@ func (s *Service) ownDocument(ctx context.Context, tx *sqldb.Tx, by registry.Act
 	if err != nil {
 		return nil, err
 	}
-	if d == nil || (!by.System && d.Agency != by.Agency) {
+	held := false
+	if d != nil {
+		if held, err = s.holds(ctx, tx, by, d.Agency); err != nil {
+			return nil, err
+		}
+	}
+	if !held {
 		return nil, fail(KindNotFound, "Không có văn bản đi này trong sổ của cơ quan.", "There is no such document in your agency's outgoing register.")
 	}
+	d.holder = by.Agency
 	return d, nil
 }
 
@@ -48,8 +56,8 @@ func (s *Service) Document(ctx context.Context, by registry.Actor, id DocumentID
 	return d, nil
 }
 
-// Documents lists the agency's outgoing documents, newest first, without
-// recipients. The system sees every agency's.
+// Documents lists the agency's outgoing documents and those of agencies it
+// continues, newest first, without recipients. The system sees every agency's.
 func (s *Service) Documents(ctx context.Context, by registry.Actor, f ListFilter) (Page[Document], error) {
 	if f.State != "" && !slices.Contains(States(), f.State) {
 		return Page[Document]{}, failf(KindInvalid, "Không có trạng thái %q.", "There is no state %q.", string(f.State))
@@ -59,17 +67,32 @@ func (s *Service) Documents(ctx context.Context, by registry.Actor, f ListFilter
 		return Page[Document]{}, err
 	}
 	var list []Document
-	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
-		if f.Query == "" {
-			list, err = selectDocuments(ctx, tx, by.Agency, f, f.Limit+1)
+	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		line, err := s.line(ctx, tx, by)
+		if err != nil {
 			return err
 		}
-		list, err = searchRows(ctx, tx, s.search.outgoing, by.Agency, f.Query, f.After, f.Limit+1, func(d Document) string { return string(d.ID) },
-			func(ids []DocumentID) ([]Document, error) {
-				return selectDocumentsByID(ctx, tx, ids, f.conditions(by.Agency))
+		if f.Query == "" {
+			list, err = selectDocuments(ctx, tx, line, f, f.Limit+1)
+			return err
+		}
+		key := func(d Document) string { return string(d.ID) }
+		for _, agency := range searched(line) {
+			found, err := searchRows(ctx, tx, s.search.outgoing, agency, f.Query, f.After, f.Limit+1, key, func(ids []DocumentID) ([]Document, error) {
+				return selectDocumentsByID(ctx, tx, ids, f.conditions([]registry.AgencyID{agency}))
 			})
-		return err
+			if err != nil {
+				return err
+			}
+			list = append(list, found...)
+		}
+		slices.SortFunc(list, func(a, b Document) int { return strings.Compare(key(b), key(a)) }) // newest first
+		list = list[:min(len(list), f.Limit+1)]
+		return nil
 	})
+	for i := range list {
+		list[i].holder = by.Agency
+	}
 	return page(list, f.Limit, func(d Document) string { return string(d.ID) }), storageError("listing documents", err)
 }
 

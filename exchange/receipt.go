@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -35,6 +36,8 @@ type Receipt struct {
 	incoming IncomingID
 	attempts int
 	fromName string
+
+	Successor registry.AgencyID `json:"successor,omitempty"` // signed in the place of From, which has ended
 }
 
 // receiptBody is what is signed: keys in alphabetical order, no space, times in
@@ -52,6 +55,7 @@ type receiptBody struct {
 	Note          string            `json:"note"`
 	Status        Status            `json:"status"`
 	Step          int64             `json:"step"`
+	Successor     registry.AgencyID `json:"successor,omitempty"` // signs, From having ended
 	To            registry.AgencyID `json:"to"`
 	V             int               `json:"v"`
 }
@@ -60,10 +64,11 @@ type receiptBody struct {
 func (in *Incoming) receipt(id string, at time.Time) *Receipt {
 	r := &Receipt{ID: id, Document: in.Document, From: in.Agency, To: in.From, Status: in.Status, Note: in.Note,
 		ArrivalNumber: in.ArrivalNumber, At: at, step: in.version, incoming: in.ID}
+	r.Successor = in.succeeds
 	r.Body = canonical(receiptBody{
 		Answer: in.answer, ArrivalNumber: in.ArrivalNumber, ArrivalYear: in.ArrivalYear, At: at.UTC().Format(time.RFC3339Nano), Code: in.Code,
 		Digest: in.PDF.Digest, Document: in.Document, From: in.Agency, ID: id, Note: in.Note, Status: in.Status,
-		Step: in.version, To: in.From, V: 1,
+		Step: in.version, Successor: in.succeeds, To: in.From, V: 1,
 	})
 	in.answer = nil // each answer stands in one receipt
 	return r
@@ -84,15 +89,15 @@ func canonical(v any) []byte {
 // signReceipt signs the body with the receiving agency's receipt key and has our
 // own validator judge the result before it counts.
 func (s *Service) signReceipt(ctx context.Context, r *Receipt) error {
-	if a, err := s.reg.Agency(ctx, r.From); err == nil {
+	if a, err := s.reg.Agency(ctx, r.signer()); err == nil {
 		r.fromName = a.Name // only for the evidence's text
 	}
-	key, err := s.cfg.ReceiptKey(ctx, r.From)
+	key, err := s.cfg.ReceiptKey(ctx, r.signer())
 	if err != nil {
-		return fmt.Errorf("receipt key of %s: %w: %w", r.From, errReceiptKey, err)
+		return fmt.Errorf("receipt key of %s: %w: %w", r.signer(), errReceiptKey, err)
 	}
 	if r.At.After(key.Certificate.NotAfter) {
-		return fmt.Errorf("%w: the receipt certificate of %s ended on %s", errReceiptKey, r.From, key.Certificate.NotAfter.Format(time.DateOnly))
+		return fmt.Errorf("%w: the receipt certificate of %s ended on %s", errReceiptKey, r.signer(), key.Certificate.NotAfter.Format(time.DateOnly))
 	}
 	// CAdES-B-B: content digest, signing time, ESS signing-certificate-v2.
 	r.Signature, err = cms.Sign(cms.SignRequest{Key: key, Digest: digest(r.Body), SigningTime: &r.At})
@@ -101,6 +106,9 @@ func (s *Service) signReceipt(ctx context.Context, r *Receipt) error {
 	}
 	return s.verifyReceipt(ctx, r, registry.Fingerprint(key.Certificate))
 }
+
+// signer gives the agency whose key signs the receipt.
+func (r *Receipt) signer() registry.AgencyID { return cmp.Or(r.Successor, r.From) }
 
 // verifyReceipt checks a receipt as its sender's side does: the body says what
 // the fields say, the signature holds, and its certificate is known to be the
@@ -111,7 +119,7 @@ func (s *Service) verifyReceipt(ctx context.Context, r *Receipt, own string) err
 		return fmt.Errorf("receipt %s is not JSON: %w", r.ID, err)
 	}
 	if b.ID != r.ID || b.Document != r.Document || b.From != r.From || b.To != r.To || b.Status != r.Status ||
-		b.Step != r.step || b.ArrivalNumber != r.ArrivalNumber || b.Note != r.Note || b.V != 1 {
+		b.Step != r.step || b.ArrivalNumber != r.ArrivalNumber || b.Note != r.Note || b.Successor != r.Successor || b.V != 1 {
 		return fmt.Errorf("receipt %s: its body is about something else", r.ID)
 	}
 	sd, err := cms.Parse(r.Signature, cms.DefaultLimits())
@@ -122,13 +130,19 @@ func (s *Service) verifyReceipt(ctx context.Context, r *Receipt, own string) err
 	if !result.Valid {
 		return fmt.Errorf("receipt %s: the signature does not hold: %v", r.ID, result.Reasons)
 	}
+	if r.Successor != "" { // it has to be the one that the registry names
+		then, err := s.reg.Resolve(ctx, string(r.From), r.At)
+		if err != nil || then.Agency.ID != r.Successor {
+			return fmt.Errorf("receipt %s: %s does not continue %s: %w", r.ID, r.Successor, r.From, err)
+		}
+	}
 	// The certificate is pinned to the agency, which says more than any chain.
 	if fingerprint := registry.Fingerprint(result.Signer); fingerprint == own {
 		return nil
-	} else if known, err := s.registered(ctx, registry.AgencyOwner(r.From), fingerprint, r.At); known || err != nil {
+	} else if known, err := s.registered(ctx, registry.AgencyOwner(r.signer()), fingerprint, r.At); known || err != nil {
 		return err
 	}
-	return fmt.Errorf("receipt %s: %w: its certificate is not one of %s", r.ID, errReceiptKey, r.From)
+	return fmt.Errorf("receipt %s: %w: its certificate is not one of %s", r.ID, errReceiptKey, r.signer())
 }
 
 func digest(b []byte) []byte {
@@ -154,7 +168,7 @@ func (s *Service) registered(ctx context.Context, o registry.Owner, fingerprint 
 // later one is there already), the evidence says so, and a document whose
 // deliveries are all final is archived by a job.
 func (s *Service) acceptReceipt(ctx context.Context, tx *sqldb.Tx, r *Receipt, now time.Time) error {
-	changed, err := applyStatus(ctx, tx, r, now)
+	changed, successor, err := applyStatus(ctx, tx, r, now)
 	if err != nil || !changed {
 		return err
 	}
@@ -174,8 +188,19 @@ func (s *Service) acceptReceipt(ctx context.Context, tx *sqldb.Tx, r *Receipt, n
 	if r.Note != "" {
 		f["note"] = r.Note
 	}
+	if r.Successor != "" {
+		f["successor"] = string(r.Successor)
+		if err := answeredBy(ctx, tx, r, r.Successor); err != nil {
+			return err
+		}
+	}
 	if r.ArrivalNumber > 0 {
 		f["arrival_number"] = fmt.Sprint(r.ArrivalNumber)
+	}
+	if successor != "" || r.Successor != "" {
+		if err := addAddressed(ctx, tx, f, r.Document, r.From); err != nil {
+			return err
+		}
 	}
 	if err := s.evidence(ctx, tx, "receipt.accepted", string(r.Document), now, registry.System("receipts"), f); err != nil {
 		return err

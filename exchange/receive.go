@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -115,8 +116,10 @@ func (s *Service) ReceiveStored(ctx context.Context, from registry.AgencyID, env
 }
 
 // prepare does all that needs no transaction: checks envelope and agencies,
-// judges the PDF (once per content), decides, and signs the receipt.
-func (s *Service) prepare(ctx context.Context, from registry.AgencyID, env Envelope, pdf blob.Ref) (*arrival, error) {
+// judges the PDF (once per content), decides, and signs the receipt. sent is when
+// this hub let the document go, for which the sender had to exist then; zero = it
+// comes from outside, and the sender has to exist now.
+func (s *Service) prepare(ctx context.Context, from registry.AgencyID, env Envelope, pdf blob.Ref, sent time.Time) (*arrival, error) {
 	if env.From != from {
 		return nil, fail(KindForbidden, "Cơ quan gửi trong bì thư không phải là bên đang gửi.", "The sender in the envelope is not the one who sends.")
 	}
@@ -134,7 +137,7 @@ func (s *Service) prepare(ctx context.Context, from registry.AgencyID, env Envel
 	if to.Channel != registry.ChannelLocal {
 		return nil, failf(KindInvalid, "Cơ quan %q không nhận văn bản tại hệ thống này.", "The agency %q does not receive at this hub.", string(to.ID)).Because(errNoChannel)
 	}
-	if _, err := s.party(ctx, from, now, "gửi", "sending"); err != nil {
+	if err := s.sender(ctx, from, now, sent); err != nil {
 		return nil, err
 	}
 	env.To = to.ID
@@ -142,7 +145,7 @@ func (s *Service) prepare(ctx context.Context, from registry.AgencyID, env Envel
 	if err != nil {
 		return nil, err
 	}
-	reason, err := s.refusal(ctx, from, report, now)
+	reason, err := s.refusal(ctx, from, report, cmp.Or(sent, now))
 	if err != nil {
 		return nil, err
 	}
@@ -171,6 +174,22 @@ func (s *Service) party(ctx context.Context, id registry.AgencyID, now time.Time
 		return nil, failf(KindInvalid, "Cơ quan %[1]s %[3]q không còn hoạt động.", "The %[2]s agency %[3]q is not active.", vi, en, string(id)).Because(errInactive)
 	}
 	return a, nil
+}
+
+// sender checks the sending agency. What left before it ended is let in after; so
+// is what its successor's clerk sends of what it had sealed.
+func (s *Service) sender(ctx context.Context, from registry.AgencyID, now, sent time.Time) error {
+	if !sent.IsZero() {
+		a, err := s.reg.Agency(ctx, from)
+		if err != nil {
+			return err
+		}
+		if a.ActiveAt(sent) || a.Heir != "" {
+			return nil
+		}
+	}
+	_, err := s.party(ctx, from, now, "gửi", "sending")
+	return err
 }
 
 // refusal gives the reason to return a document at the door, "" to let it in: a

@@ -278,6 +278,9 @@ func (s *Service) ask(ctx context.Context, tx *sqldb.Tx, by registry.Actor, d *D
 	f["count"], f["not_sent"] = strconv.Itoa(len(names)), strconv.Itoa(counts[FateNotSent])
 	if len(withdrawn) > 0 {
 		f["withdrawn"] = joinAgencies(withdrawn) // the rate counts these as recalled
+		if err := addAddressed(ctx, tx, f, d.ID, withdrawn...); err != nil {
+			return err
+		}
 	}
 	if r.Replacement != "" {
 		f["replacement"] = string(r.Replacement)

@@ -86,6 +86,10 @@ func (s *Service) beginSigning(ctx context.Context, by registry.Actor, id Docume
 		if d, err = s.ownDocument(ctx, tx, by, id); err != nil {
 			return err
 		}
+		if !by.System && d.Agency != by.Agency {
+			return fail(KindConflict, "Cơ quan ban hành đã kết thúc hoạt động, văn bản không ký thêm được nữa.", "The issuing agency has ended; its documents can no longer be signed.").
+				Advise("Soạn lại văn bản ở cơ quan kế thừa.", "Draft it anew at the successor.")
+		}
 		check := *d
 		if err := check.advance(a); err != nil {
 			return err

@@ -230,11 +230,13 @@ func (s *Service) scope(ctx context.Context, by registry.Actor) (set map[registr
 	if by.System && by.Agency == "" {
 		return nil, "", nil
 	}
-	if !by.Has(registry.RoleAdministrator) {
-		return map[registry.AgencyID]bool{by.Agency: true}, by.Agency, nil
+	list := []registry.AgencyID{by.Agency}
+	if by.Has(registry.RoleAdministrator) {
+		if list, err = s.reg.Subtree(ctx, by.Agency); err != nil {
+			return nil, "", err
+		}
 	}
-	list, err := s.reg.Subtree(ctx, by.Agency)
-	if err != nil {
+	if list, err = s.continued(ctx, list); err != nil {
 		return nil, "", err
 	}
 	set = make(map[registry.AgencyID]bool, len(list))
@@ -245,6 +247,16 @@ func (s *Service) scope(ctx context.Context, by registry.Actor) (set map[registr
 		only = list[0]
 	}
 	return set, only, nil
+}
+
+// continued adds the agencies that those of the list continue: their figures stay
+// apart, and whoever continues them sees both.
+func (s *Service) continued(ctx context.Context, list []registry.AgencyID) (out []registry.AgencyID, err error) {
+	err = s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		out, err = s.reg.Lines(ctx, tx, list)
+		return err
+	})
+	return out, storageError("reading the agencies continued", err)
 }
 
 // finish makes figures of a tally and names what is in it.

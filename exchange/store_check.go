@@ -110,7 +110,8 @@ func selectDocumentFacts(ctx context.Context, tx *sqldb.Tx, after string, limit 
 	histories := map[string]*history{}
 	err = readEvidence(ctx, tx, func(subject, kind string, body facts) { historyOf(histories, subject).outgoing(kind, body) },
 		`SELECT l.id, l.subject, l.kind, l.body FROM exchange_document d JOIN ledger_entry l ON l.subject = d.id WHERE d.id > $1 AND d.id <= $2
-			AND l.kind IN ('document.drafted', 'document.signed', 'document.numbered', 'document.number-cancelled', 'document.sent', 'document.updated', 'document.revised', 'document.returned', 'document.archived', 'document.paper')`,
+			AND l.kind IN ('document.drafted', 'document.signed', 'document.numbered', 'document.number-cancelled', 'document.sent', 'document.updated',
+				'document.revised', 'document.returned', 'document.inherited', 'document.archived', 'document.paper')`,
 		after, last)
 	for id, f := range at {
 		f.history = histories[string(id)]

@@ -2,7 +2,10 @@ package exchange
 
 import (
 	"context"
+	"database/sql"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -15,13 +18,13 @@ import (
 // their order the order of commits.
 const seriesLane = "lane"
 
-const deliveryColumns = `id, document, recipient, seq, channel, transport, status, attempts, last_error, next, created, updated, arrival_number`
+const deliveryColumns = `id, document, recipient, seq, channel, transport, status, attempts, last_error, next, created, updated, arrival_number, addressed, successor`
 
 func scanDelivery(row scanner) (Delivery, error) {
 	var d Delivery
 	var next, created, updated int64
 	err := row.Scan(&d.ID, &d.Document, &d.Recipient, &d.Seq, &d.Channel, &d.Transport, &d.Status, &d.Attempts, &d.LastError,
-		&next, &created, &updated, &d.ArrivalNumber)
+		&next, &created, &updated, &d.ArrivalNumber, &d.Addressed, &d.Successor)
 	d.Next, d.Created, d.Updated = sqldb.Time(next), sqldb.Time(created), sqldb.Time(updated)
 	return d, err
 }
@@ -78,33 +81,34 @@ func selectWaiting(ctx context.Context, tx *sqldb.Tx, recipient registry.AgencyI
 		string(recipient), sqldb.Micros(now), limit)
 }
 
-func postponeDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, cause, failure string, at, now time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'processing', attempts = attempts + 1, last_error = $2, next = $3, updated = $4, failure = $5
-		WHERE id = $1 AND transport <> 'done' AND transport <> 'withdrawn'`, string(id), cause, sqldb.Micros(at), sqldb.Micros(now), failure)
+func postponeDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, to registry.AgencyID, cause, failure string, at, now time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'processing', attempts = attempts + 1, last_error = $2, next = $3, updated = $4, failure = $6
+		WHERE id = $1 AND recipient = $5 AND transport <> 'done' AND transport <> 'withdrawn'`, string(id), cause, sqldb.Micros(at), sqldb.Micros(now), string(to), failure)
 	return err
 }
 
-func failDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, cause, failure string, now time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'fail', attempts = attempts + 1, last_error = $2, updated = $3, failure = $4
-		WHERE id = $1 AND transport <> 'done' AND transport <> 'withdrawn'`, string(id), cause, sqldb.Micros(now), failure)
-	return err
+// failDelivery gives a delivery up, and tells whether it is not that recipient's any more.
+func failDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, to registry.AgencyID, cause, failure string, now time.Time) (moved bool, err error) {
+	changed, err := changedAny(tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'fail', attempts = attempts + 1, last_error = $2, updated = $3, failure = $5
+		WHERE id = $1 AND recipient = $4 AND transport <> 'done' AND transport <> 'withdrawn'`, string(id), cause, sqldb.Micros(now), string(to), failure))
+	return !changed, err
 }
 
 // applyStatus gives a delivery the status of a receipt, unless it has a later
-// one. It tells whether anything changed.
-func applyStatus(ctx context.Context, tx *sqldb.Tx, r *Receipt, now time.Time) (bool, error) {
+// one. It tells whether anything changed, and who answers for the recipient where
+// that has ended.
+func applyStatus(ctx context.Context, tx *sqldb.Tx, r *Receipt, now time.Time) (changed bool, successor registry.AgencyID, err error) {
 	final := 0
 	if r.Status.Final() {
 		final = 1
 	}
-	res, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'done', status = $3, step = $4, final = $5, arrival_number = $6, updated = $7, last_error = ''
-		WHERE document = $1 AND recipient = $2 AND step < $4`,
-		string(r.Document), string(r.From), string(r.Status), r.step, final, r.ArrivalNumber, sqldb.Micros(now))
-	if err != nil {
-		return false, err
+	err = tx.QueryRow(ctx, `UPDATE exchange_delivery SET transport = 'done', status = $3, step = $4, final = $5, arrival_number = $6, updated = $7, last_error = ''
+		WHERE document = $1 AND recipient = $2 AND step < $4 RETURNING successor`,
+		string(r.Document), string(r.From), string(r.Status), r.step, final, r.ArrivalNumber, sqldb.Micros(now)).Scan(&successor)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, "", nil
 	}
-	n, err := res.RowsAffected()
-	return n > 0, err
+	return err == nil, successor, err
 }
 
 func hasOpenDeliveries(ctx context.Context, tx *sqldb.Tx, id DocumentID) (bool, error) {
@@ -124,6 +128,13 @@ func scanReceipt(row scanner) (Receipt, error) {
 		return r, err
 	}
 	r.At, r.Body = sqldb.Time(at), []byte(body)
+	if strings.Contains(body, `"successor":`) { // rare: most receipts are the recipient's own
+		var b receiptBody
+		if err := json.Unmarshal(r.Body, &b); err != nil {
+			return r, fmt.Errorf("receipt %s is not JSON: %w", r.ID, err)
+		}
+		r.Successor = b.Successor
+	}
 	r.Signature, err = base64.StdEncoding.DecodeString(signature)
 	return r, err
 }

@@ -114,9 +114,32 @@ func (q *query) and(cond string, arg any) {
 	q.text += fmt.Sprintf(cond, len(q.args))
 }
 
-// selectDocuments lists newest first; agency "" is all of them.
-func selectDocuments(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, f ListFilter, limit int) ([]Document, error) {
-	q := f.conditions(agency)
+// anyAgency narrows to rows of the agencies; nil or "" = all.
+func (q *query) anyAgency(agencies []registry.AgencyID) {
+	switch {
+	case len(agencies) == 0, len(agencies) == 1 && agencies[0] == "":
+	case len(agencies) == 1:
+		q.and(` AND agency = $%d`, string(agencies[0]))
+	default:
+		q.text += ` AND agency IN (''`
+		for _, a := range agencies {
+			q.and(`, $%d`, string(a))
+		}
+		q.text += `)`
+	}
+}
+
+// searched gives the agencies whose words are looked through; "" = every agency's.
+func searched(line []registry.AgencyID) []registry.AgencyID {
+	if len(line) == 0 {
+		return []registry.AgencyID{""}
+	}
+	return line
+}
+
+// selectDocuments lists newest first; agencies nil is all of them.
+func selectDocuments(ctx context.Context, tx *sqldb.Tx, agencies []registry.AgencyID, f ListFilter, limit int) ([]Document, error) {
+	q := f.conditions(agencies)
 	if f.After != "" {
 		q.and(` AND id < $%d`, f.After)
 	}
@@ -125,11 +148,9 @@ func selectDocuments(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID
 }
 
 // conditions are those of the filter but its words and page.
-func (f *ListFilter) conditions(agency registry.AgencyID) query {
+func (f *ListFilter) conditions(agencies []registry.AgencyID) query {
 	var q query
-	if agency != "" {
-		q.and(` AND agency = $%d`, string(agency))
-	}
+	q.anyAgency(agencies)
 	if f.State != "" {
 		q.and(` AND state = $%d`, string(f.State))
 	}

@@ -95,9 +95,9 @@ func selectIncomingReport(ctx context.Context, tx *sqldb.Tx, id IncomingID) (*si
 	return parseReport(text)
 }
 
-// selectIncomings lists newest first; agency "" is all of them.
-func selectIncomings(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID, f IncomingFilter, limit int) ([]Incoming, error) {
-	q := f.conditions(agency)
+// selectIncomings lists newest first; agencies nil is all of them.
+func selectIncomings(ctx context.Context, tx *sqldb.Tx, agencies []registry.AgencyID, f IncomingFilter, limit int) ([]Incoming, error) {
+	q := f.conditions(agencies)
 	if f.After != "" {
 		q.and(` AND id < $%d`, f.After)
 	}
@@ -107,11 +107,9 @@ func selectIncomings(ctx context.Context, tx *sqldb.Tx, agency registry.AgencyID
 }
 
 // conditions are those of the filter but its words and page.
-func (f *IncomingFilter) conditions(agency registry.AgencyID) query {
+func (f *IncomingFilter) conditions(agencies []registry.AgencyID) query {
 	var q query
-	if agency != "" {
-		q.and(` AND agency = $%d`, string(agency))
-	}
+	q.anyAgency(agencies)
 	if f.Status != "" {
 		q.and(` AND status = $%d`, string(f.Status))
 	}

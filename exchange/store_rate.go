@@ -389,10 +389,12 @@ func selectRateStrays(ctx context.Context, tx *sqldb.Tx) ([]string, error) {
 	}, `SELECT d.id FROM exchange_document d LEFT JOIN exchange_rate_document r ON r.id = d.id
 			WHERE r.id IS NULL OR r.agency <> d.agency OR (r.day > 0) <> (d.number > 0)
 				OR `+flags+fmt.Sprintf(` <> CASE d.state WHEN 'sent' THEN %d WHEN 'cancelled' THEN %d WHEN 'paper' THEN %d ELSE 0 END`, rateSent, rateCancelled, ratePaper)+`
-		UNION SELECT v.document FROM exchange_delivery v LEFT JOIN exchange_rate_delivery r ON r.document = v.document AND r.recipient = v.recipient
-			WHERE r.document IS NULL OR r.status <> v.status
+		UNION SELECT v.document FROM exchange_delivery v
+			LEFT JOIN exchange_delivery c ON c.document = v.document AND c.recipient = CASE v.joined WHEN '' THEN v.recipient ELSE v.joined END
+			LEFT JOIN exchange_rate_delivery r ON r.document = v.document AND r.recipient = CASE v.addressed WHEN '' THEN v.recipient ELSE v.addressed END
+			WHERE r.document IS NULL OR c.document IS NULL OR r.status <> c.status
 				OR CASE WHEN r.state IN ('done', 'failed', 'withdrawn') THEN r.state ELSE 'open' END
-					<> CASE v.transport WHEN 'done' THEN 'done' WHEN 'fail' THEN 'failed' WHEN 'withdrawn' THEN 'withdrawn' ELSE 'open' END
+					<> CASE c.transport WHEN 'done' THEN 'done' WHEN 'fail' THEN 'failed' WHEN 'withdrawn' THEN 'withdrawn' ELSE 'open' END
 		UNION SELECT r.document FROM exchange_rate_delivery r WHERE r.state <> 'paper'
-			AND NOT EXISTS (SELECT 1 FROM exchange_delivery v WHERE v.document = r.document AND v.recipient = r.recipient)`)
+			AND NOT EXISTS (SELECT 1 FROM exchange_delivery v WHERE v.document = r.document AND (v.recipient = r.recipient OR v.addressed = r.recipient))`)
 }

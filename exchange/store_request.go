@@ -146,19 +146,20 @@ func withdrawDelivery(ctx context.Context, tx *sqldb.Tx, id DocumentID, to regis
 	return err
 }
 
-// selectWithdrawn gives the documents whose delivery to a recipient was taken
-// out of its lane, since a time.
-func selectWithdrawn(ctx context.Context, tx *sqldb.Tx, to registry.AgencyID, list []*arrival) (map[DocumentID]bool, error) {
-	q := query{text: `SELECT document FROM exchange_delivery WHERE transport = 'withdrawn'`}
+// selectGone gives the documents that no longer go to a recipient: withdrawn from
+// its lane or rerouted since the lane was read. What has arrived before is not gone.
+func selectGone(ctx context.Context, tx *sqldb.Tx, to registry.AgencyID, list []*arrival) (map[DocumentID]bool, error) {
+	q := query{text: `SELECT document FROM exchange_delivery WHERE transport <> 'withdrawn'`}
 	q.and(` AND recipient = $%d AND document IN (''`, string(to))
+	out := map[DocumentID]bool{}
 	for _, a := range list {
 		q.and(`, $%d`, string(a.env.Document))
+		out[a.env.Document] = true
 	}
-	out := map[DocumentID]bool{}
 	err := forEach(ctx, tx, func(row scanner) error {
 		var id DocumentID
 		err := row.Scan(&id)
-		out[id] = true
+		delete(out, id)
 		return err
 	}, q.text+`)`, q.args...)
 	return out, err

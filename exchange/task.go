@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -101,7 +102,7 @@ func (s *Service) incomingAgency(ctx context.Context, by registry.Actor, id Inco
 	err = s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		in, err := s.ownIncoming(ctx, tx, by, id)
 		if err == nil {
-			agency = in.Agency
+			agency = cmp.Or(in.holder, in.Agency)
 		}
 		return err
 	})

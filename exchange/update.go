@@ -164,6 +164,9 @@ func (s *Service) updateOwn(ctx context.Context, tx *sqldb.Tx, by registry.Actor
 // Recipients are in code order, so that two senders take the lanes' counters in
 // the same order.
 func (s *Service) enqueue(ctx context.Context, tx *sqldb.Tx, d *Document, to []registry.AgencyID, list []Delivery, at time.Time) error {
+	if err := s.stillThere(ctx, tx, d, to); err != nil {
+		return err
+	}
 	for i, r := range to {
 		seq, err := nextNumber(ctx, tx, r, seriesLane, 0)
 		if err != nil {

@@ -162,35 +162,39 @@ func (r *Registry) UpdateAgency(ctx context.Context, by Actor, a Agency) error {
 	if err := a.clean(); err != nil {
 		return err
 	}
-	now := r.now()
-	err := r.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		if err := mayManage(ctx, tx, by, a.ID, true); err != nil {
-			return err
-		}
-		if err := parentExists(ctx, tx, a.Parent); err != nil {
-			return err
-		}
-		old, err := selectAgency(ctx, tx, a.ID)
-		if err != nil {
-			return err
-		}
-		a.Heir = old.Heir
-		if old.same(a) {
-			return nil
-		}
-		if err := freeCodes(ctx, tx, a); err != nil {
-			return err
-		}
-		if err := updateAgencies(ctx, tx, []change{{*old, a}}, by.Tag(), now); err != nil {
-			return err
-		}
-		return noCycle(ctx, tx, a.ID)
-	})
-	if sqldb.IsConflict(err) {
-		return NewError(KindConflict, "Mã QCVN 102 "+a.LegacyCode+" đã có.", "The code "+a.LegacyCode+" is taken.").Because(err)
-	}
+	err := r.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error { return r.UpdateIn(ctx, tx, by, a) })
 	r.agencies.clear()
 	return wrap("updating agency", err)
+}
+
+// UpdateIn is UpdateAgency in the caller's transaction; whoever calls ends with
+// Forget.
+func (r *Registry) UpdateIn(ctx context.Context, tx *sqldb.Tx, by Actor, a Agency) error {
+	if err := a.clean(); err != nil {
+		return err
+	}
+	now := r.now()
+	if err := mayManage(ctx, tx, by, a.ID, true); err != nil {
+		return err
+	}
+	if err := parentExists(ctx, tx, a.Parent); err != nil {
+		return err
+	}
+	old, err := selectAgency(ctx, tx, a.ID)
+	if err != nil {
+		return err
+	}
+	a.Heir = old.Heir
+	if old.same(a) {
+		return nil
+	}
+	if err := freeCodes(ctx, tx, a); err != nil {
+		return err
+	}
+	if err := updateAgencies(ctx, tx, []change{{*old, a}}, by.Tag(), now); err != nil {
+		return err
+	}
+	return noCycle(ctx, tx, a.ID)
 }
 
 // Agency gives one agency by its code or its legacy code.

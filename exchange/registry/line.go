@@ -45,6 +45,32 @@ func (r *Registry) Line(ctx context.Context, tx *sqldb.Tx, id AgencyID) ([]Agenc
 	return selectLine(ctx, tx, id)
 }
 
+// Lines is Line of each of many, without repeats.
+func (r *Registry) Lines(ctx context.Context, tx *sqldb.Tx, list []AgencyID) ([]AgencyID, error) {
+	heirs, err := selectLinks(ctx, tx, "heir")
+	if err != nil {
+		return nil, err
+	}
+	in := make(map[AgencyID]bool, len(list))
+	for _, id := range list {
+		in[id] = true
+	}
+	out := slices.Clone(list)
+	for id, heir := range heirs {
+		for range maxSuccession {
+			if in[heir] || heir == "" {
+				break
+			}
+			heir = heirs[heir]
+		}
+		if heir != "" && !in[id] {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
 // Holds tells, in the caller's transaction, whether the business of agency `of`
 // is now that of id: its own, or one that ended and left it to id.
 func (r *Registry) Holds(ctx context.Context, tx *sqldb.Tx, id, of AgencyID) (bool, error) {
@@ -150,6 +176,11 @@ func (r *Registry) endOne(ctx context.Context, tx *sqldb.Tx, by Actor, e Ending,
 		}
 		if err := movePeople(ctx, tx, id, heir, now); err != nil {
 			return nil, err
+		}
+		if e.Act == "recode" {
+			if err := copyKeys(ctx, tx, AgencyOwner(id), AgencyOwner(heir)); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return old, e.record(ctx, tx, id, heir)

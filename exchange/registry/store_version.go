@@ -261,6 +261,19 @@ func revokeCertificate(ctx context.Context, tx *sqldb.Tx, o Owner, fingerprint s
 	return res.RowsAffected()
 }
 
+// copyKeys gives another owner the same keys and certificates.
+func copyKeys(ctx context.Context, tx *sqldb.Tx, from, to Owner) error {
+	_, err := tx.Exec(ctx, `INSERT INTO registry_key (owner_kind, owner, p12, updated) SELECT owner_kind, $3, p12, updated FROM registry_key
+		WHERE owner_kind = $1 AND owner = $2 ON CONFLICT (owner_kind, owner) DO NOTHING`, string(from.Kind), from.ID, to.ID)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO registry_certificate (owner_kind, owner, fingerprint, der, added, added_by, valid_from, valid_to, revoked, revoked_by, reason)
+		SELECT owner_kind, $3, fingerprint, der, added, added_by, valid_from, valid_to, revoked, revoked_by, reason FROM registry_certificate
+		WHERE owner_kind = $1 AND owner = $2 ON CONFLICT (owner_kind, owner, fingerprint) DO NOTHING`, string(from.Kind), from.ID, to.ID)
+	return err
+}
+
 // The checks of the registry's own tables.
 
 func selectVersionGaps(ctx context.Context, tx *sqldb.Tx) (last, count, highest int64, err error) {
