@@ -410,7 +410,7 @@ func unicodeOf(o Object, n uint32) string {
 	for i := range units {
 		units[i] = uint16(s.B[2*i])<<8 | uint16(s.B[2*i+1])
 	}
-	units[len(units)-1] += uint16(n) //nolint:gosec // wraps within its unit, as the standard forbids ranges that would
+	units[len(units)-1] += uint16(n)
 	return string(utf16.Decode(units))
 }
 
@@ -437,7 +437,7 @@ func (f *textFont) decode(b []byte, out *strings.Builder) {
 				out.WriteRune(r)
 			}
 		case !f.wide && c >= ' ' && c != 0x7F:
-			out.WriteRune(rune(c)) //nolint:gosec // one byte
+			out.WriteRune(rune(c))
 		}
 	}
 }

@@ -3,7 +3,7 @@ package pdf
 import (
 	"bytes"
 	"compress/zlib"
-	"crypto/sha1" //nolint:gosec // the name of a VRI entry is a SHA-1 digest by its definition
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -159,7 +159,7 @@ func (w *storeWriter) put(key Name, items [][]byte) {
 
 // entry writes the /VRI entry of a signature, named by the SHA-1 digest of its /Contents (ISO 32000-2 table 261).
 func (w *storeWriter) entry(of SignatureData, at time.Time) error {
-	sum := sha1.Sum(of.Contents) //nolint:gosec // see the import
+	sum := sha1.Sum(of.Contents)
 	name := Name(strings.ToUpper(hex.EncodeToString(sum[:])))
 	all, _, err := w.u.dict(w.dict["VRI"])
 	if err != nil {

@@ -75,7 +75,8 @@ func CheckDigest(h crypto.Hash, at time.Time) Reasons {
 
 // CheckKey judges the kind and size of a public key as of a date by the Policy (a zero time: as of today's rules).
 func CheckKey(public crypto.PublicKey, at time.Time) Reasons {
-	kind, bits := "", 0
+	var kind string
+	var bits int
 	switch key := public.(type) {
 	case *rsa.PublicKey:
 		kind, bits = "RSA", key.N.BitLen()
