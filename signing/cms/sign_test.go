@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -390,5 +391,31 @@ func TestWeAcceptOpenSSL(t *testing.T) {
 				t.Errorf("weak: %v", res.Weak)
 			}
 		})
+	}
+}
+
+// TestDigestSetLater lays the attributes out before the digest is known: the bytes to sign are the same.
+func TestDigestSetLater(t *testing.T) {
+	sum := sha256.Sum256([]byte("văn bản"))
+	at := time.Now()
+	r := SignRequest{Key: identity(t, certs.OfficialEC), Hash: crypto.SHA256, Digest: sum[:], SigningTime: &at}
+	known, err := Prepare(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Digest = make([]byte, len(sum))
+	later, err := Prepare(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := later.SetDigest(sum[:20]); err == nil {
+		t.Error("a digest of another length was taken")
+	}
+	if err := later.SetDigest(sum[:]); err != nil {
+		t.Fatal(err)
+	}
+	want, _, _ := known.ToSign()
+	if got, _, _ := later.ToSign(); !bytes.Equal(got, want) {
+		t.Errorf("to sign: %x, want %x", got, want)
 	}
 }
