@@ -240,7 +240,8 @@ func (s *server) bookFile(v *visit) error {
 		return err
 	}
 	var write func(io.Writer) error
-	kind, format := "", v.r.PathValue("format")
+	var kind string
+	format := v.r.PathValue("format")
 	switch format {
 	case "pdf":
 		kind, write = "application/pdf", paper.PDF

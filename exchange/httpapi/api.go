@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -90,6 +91,7 @@ func (a *api) routes(mux *http.ServeMux) huma.API {
 	config.SchemasPath = "/api/schemas"
 	config.CreateHooks = nil
 	config.Transformers = []huma.Transformer{localiseProblem}
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
 	described := humago.New(mux, config)
 	described.UseMiddleware(a.authenticate)
@@ -98,6 +100,8 @@ func (a *api) routes(mux *http.ServeMux) huma.API {
 	a.describeDocuments(described)
 	a.describeTickets(described)
 	a.describeIncoming(described)
+	a.describeWork(described)
+	a.describeDrafts(described)
 	a.describeReports(described)
 	a.describeRate(described)
 	a.describeRequests(described)
@@ -107,6 +111,17 @@ func (a *api) routes(mux *http.ServeMux) huma.API {
 	a.describeWebhooks(described)
 	a.describeEvents(described)
 	return described
+}
+
+// schemaName keeps types apart that have one name in two packages.
+func schemaName(t reflect.Type, hint string) string {
+	switch t {
+	case reflect.TypeFor[exchange.FieldChange]():
+		return "DraftFieldChange"
+	case reflect.TypeFor[exchange.Difference]():
+		return "ArrivalDifference"
+	}
+	return huma.DefaultSchemaNamer(t, hint)
 }
 
 // register describes one call and its behaviour. The body has been read before a call is reached (see readBody), so no
