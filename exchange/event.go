@@ -163,6 +163,13 @@ func (e Event) template() (vi, en string) {
 		return "Hủy số {code}: {note}", "Number {code} cancelled: {note}"
 	case "document.sent":
 		return "Phát hành {code} tới {count} nơi nhận: {recipients}", "Sent {code} to {count} recipients: {recipients}"
+	}
+	return deliveryTemplate(e.Kind)
+}
+
+// deliveryTemplate has the kinds of what happens on the way and to agencies.
+func deliveryTemplate(kind string) (vi, en string) {
+	switch kind {
 	case "delivery.failed":
 		return "Không gửi được tới {recipient} sau {attempts} lần: {reason}", "Not delivered to {recipient} after {attempts} attempts: {reason}"
 	case "delivery.postponed":
@@ -195,6 +202,13 @@ func (e Event) template() (vi, en string) {
 		return "Nơi nhận {predecessor} kết thúc hoạt động, {successor} nhận văn bản bằng một bản khác", "The recipient {predecessor} ended, {successor} has the document by another copy"
 	case "document.inherited":
 		return "Dự thảo chuyển từ {predecessor} sang {successor}", "The draft went from {predecessor} to {successor}"
+	}
+	return incomingTemplate(kind)
+}
+
+// incomingTemplate has the kinds of a recipient.
+func incomingTemplate(kind string) (vi, en string) {
+	switch kind {
 	case "incoming.received":
 		return "Đã đến: {code} từ {from}, chữ ký {verdict}", "Arrived: {code} from {from}, signatures {verdict}"
 	case "incoming.rejected":
@@ -242,7 +256,7 @@ func (e Event) template() (vi, en string) {
 	case "incoming.refuse":
 		return "Từ chối tiếp nhận: {note}", "Refused: {note}"
 	}
-	return requestTemplate(e.Kind)
+	return requestTemplate(kind)
 }
 
 // requestTemplate is template for what senders ask after sending.

@@ -136,10 +136,10 @@ func (s *Service) followBatch(ctx context.Context, reader string) (int, error) {
 func aboutDocuments(records []ledger.Record) (outgoing []DocumentID, incoming []IncomingID) {
 	for i := range records {
 		r := &records[i]
-		switch {
-		case r.Kind == "document.drafted", r.Kind == "document.numbered", r.Kind == "document.paper", r.Kind == "document.updated":
+		switch r.Kind {
+		case "document.drafted", "document.numbered", "document.paper", "document.updated":
 			outgoing = append(outgoing, DocumentID(r.Subject))
-		case r.Kind == "incoming.received", r.Kind == "incoming.rejected", r.Kind == "notice.received":
+		case "incoming.received", "incoming.rejected", "notice.received":
 			incoming = append(incoming, IncomingID(r.Subject))
 		}
 	}
@@ -230,8 +230,9 @@ const (
 // after, of which read gives those that fit the other conditions, in any order.
 func searchRows[T any, K ~string](ctx context.Context, tx *sqldb.Tx, x *sqldb.TextIndex, agency registry.AgencyID, text, after string, limit int,
 	id func(T) string, read func(ids []K) ([]T, error)) ([]T, error) {
-	before, err := int64(0), error(nil)
+	var before int64
 	if after != "" {
+		var err error
 		if before, err = x.Place(ctx, tx, after); err != nil || before == 0 {
 			return nil, err
 		}

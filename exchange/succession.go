@@ -296,19 +296,12 @@ func (s *Service) reroute(ctx context.Context, tx *sqldb.Tx, by registry.Actor, 
 			return err
 		}
 	}
-	told := func(kind string, list []DocumentID) error {
+	told := func(kind string, list []DocumentID, more func(DocumentID, facts) error) error {
 		for _, id := range list {
 			one := s.facts(by)
 			one["predecessor"], one["successor"] = string(from), string(heir)
-			switch kind {
-			case "document.inherited":
-				one["agency"] = string(heir)
-			case "delivery.joined":
-				code, err := shareCopy(ctx, tx, id, from, heir, line)
-				if err != nil {
-					return err
-				}
-				one["joined_to"] = string(code)
+			if err := more(id, one); err != nil {
+				return err
 			}
 			if err := s.evidence(ctx, tx, kind, string(id), e.At, by, one); err != nil {
 				return err
@@ -317,16 +310,24 @@ func (s *Service) reroute(ctx context.Context, tx *sqldb.Tx, by registry.Actor, 
 		return nil
 	}
 	if len(rerouted) <= evidenceEach {
-		if err := told("delivery.rerouted", rerouted); err != nil {
+		if err := told("delivery.rerouted", rerouted, func(DocumentID, facts) error { return nil }); err != nil {
 			return err
 		}
 	}
-	if err := told("delivery.joined", joined); err != nil {
+	err = told("delivery.joined", joined, func(id DocumentID, one facts) error {
+		code, err := shareCopy(ctx, tx, id, from, heir, line)
+		one["joined_to"] = string(code)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	res.Rerouted, res.Joined, res.Drafts = res.Rerouted+len(rerouted), res.Joined+len(joined), res.Drafts+len(drafts)
 	f["rerouted"], f["joined"], f["drafts"] = strconv.Itoa(len(rerouted)), strconv.Itoa(len(joined)), strconv.Itoa(len(drafts))
-	return told("document.inherited", drafts)
+	return told("document.inherited", drafts, func(_ DocumentID, one facts) error {
+		one["agency"] = string(heir)
+		return nil
+	})
 }
 
 // endUnsealed ends what was approved and can no longer be sealed; numbers stay in

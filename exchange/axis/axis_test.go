@@ -175,11 +175,11 @@ func answer(t *testing.T, request *http.Request) reply {
 func (c client) send(t *testing.T, packet []byte, params ...string) reply {
 	t.Helper()
 	sum := sha256.Sum256(packet)
-	short := ""
+	var short strings.Builder
 	for _, b := range sum {
-		short += fmt.Sprintf("%x", b)
+		fmt.Fprintf(&short, "%x", b)
 	}
-	return c.call(t, "sendEdoc", append(bytes.Clone(packet), "\r\n"...), append([]string{"servicetype", "eDoc", "hash-file", short}, params...)...)
+	return c.call(t, "sendEdoc", append(bytes.Clone(packet), "\r\n"...), append([]string{"servicetype", "eDoc", "hash-file", short.String()}, params...)...)
 }
 
 func (o *office) client(system string) client {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -116,9 +117,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, name string, c *call, members map[string]any, err error) {
 	reply := map[string]any{"status": "OK", "ErrorCode": string(CodeOK), "ErrorDesc": "Thành công"}
-	for k, v := range members {
-		reply[k] = v
-	}
+	maps.Copy(reply, members)
 	system := ""
 	if c != nil {
 		system = c.system
