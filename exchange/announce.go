@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"sync"
 	"time"
 
@@ -42,9 +43,7 @@ func (s *Service) Follow(f Follower) { s.followers = append(s.followers, f) }
 // exchange (a subscription), in the acting transaction, and announces it.
 func (s *Service) Record(ctx context.Context, tx *sqldb.Tx, kind, subject string, by registry.Actor, params map[string]string) error {
 	f := s.facts(by)
-	for name, value := range params {
-		f[name] = value
-	}
+	maps.Copy(f, params)
 	return s.evidence(ctx, tx, kind, subject, s.clock(), by, f)
 }
 

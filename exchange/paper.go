@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -96,9 +97,7 @@ func (s *Service) RegisterPaper(ctx context.Context, by registry.Actor, in Paper
 			return err
 		}
 		f := s.facts(by)
-		for name, value := range d.described() {
-			f[name] = value
-		}
+		maps.Copy(f, d.described())
 		f["reason"], f["excluded"], f["others"], f["note"] = in.Reason, yesNo(excluded), in.Others, in.Note
 		f["recipients"], f["unable"] = joinAgencies(in.Recipients), joinAgencies(unable)
 		f["code"], f["issued"] = d.Code(), pinnedTime(d.Issued)

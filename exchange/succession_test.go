@@ -463,12 +463,12 @@ func TestRenameSplitClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		said := ""
+		var said strings.Builder
 		for _, e := range events {
-			said += e.Text + "\n"
+			said.WriteString(e.Text + "\n")
 		}
-		if !strings.Contains(said, "chuyển tới Sở Nội vụ và Lao động (H03.A1)") || !strings.Contains(said, "H03.B2") {
-			t.Errorf("timeline:\n%s", said)
+		if !strings.Contains(said.String(), "chuyển tới Sở Nội vụ và Lao động (H03.A1)") || !strings.Contains(said.String(), "H03.B2") {
+			t.Errorf("timeline:\n%s", said.String())
 		}
 		w.clean(t)
 	})

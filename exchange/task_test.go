@@ -149,13 +149,14 @@ func (w *world) wantSlip(t *testing.T, id IncomingID) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := strings.Join(p.Subtitle, "\n")
+	var all strings.Builder
+	all.WriteString(strings.Join(p.Subtitle, "\n"))
 	for _, part := range p.Parts {
-		all += "\n" + strings.Join(part.Text, "\n")
+		all.WriteString("\n" + strings.Join(part.Text, "\n"))
 	}
 	for _, want := range []string{"Số đến: 01", "giao officer 1 chủ trì (thời hạn: 08/03/2026)", "đi công tác", "Chủ trì tham mưu, báo cáo trước hạn", "giao Người binh phối hợp", "Đề xuất ban hành văn bản trả lời"} {
-		if !strings.Contains(all, want) {
-			t.Errorf("the slip does not say %q:\n%s", want, all)
+		if !strings.Contains(all.String(), want) {
+			t.Errorf("the slip does not say %q:\n%s", want, all.String())
 		}
 	}
 	shown(t, "slip", p)

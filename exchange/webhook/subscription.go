@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -147,9 +148,7 @@ func (h *Hooks) Add(ctx context.Context, by registry.Actor, agency registry.Agen
 // record writes the evidence of an act on a subscription.
 func (h *Hooks) record(ctx context.Context, tx *sqldb.Tx, kind string, by registry.Actor, s *Subscription, params map[string]string) error {
 	all := map[string]string{"agency": string(s.Agency), "host": s.host()}
-	for name, value := range params {
-		all[name] = value
-	}
+	maps.Copy(all, params)
 	return h.cfg.Service.Record(ctx, tx, kind, string(s.ID), by, all)
 }
 
