@@ -65,7 +65,7 @@ func text(t *testing.T, data []byte) []string {
 	t.Helper()
 	tool, err := exec.LookPath("pdftotext")
 	if err != nil {
-		if slices.Contains(strings.Split(os.Getenv("VANTHU_TEST_REQUIRE"), ","), "pdftotext") {
+		if slices.Contains(strings.Fields(os.Getenv("VANTHU_TEST_REQUIRE")), "pdftotext") {
 			t.Fatal(err)
 		}
 		t.Skip("pdftotext is not here")
