@@ -348,9 +348,13 @@ func TestPacketIsFetchedByteForByte(t *testing.T) {
 		if len(outbox) != 1 || outbox[0]["receiveStatus"] != "done" || outbox[0]["notation"] != "7/BC-X" {
 			t.Errorf("outbox %v", outbox)
 		}
-		// A third system sees none of it.
-		if other := a.call(t, "getEdoc", []byte("{}"), "docId", "no-such"); other.Status != "FAIL" || other.Code != "1" {
-			t.Errorf("%+v", other)
+		// A third system sees none of it and moves none of it.
+		_, err = o.server.AddSystem(t.Context(), System{ID: "vxp.test.03", Agencies: []registry.AgencyID{"H03"}}, testSecret)
+		check(t, err)
+		for _, op := range []string{"getEdoc", "updateStatus"} {
+			if other := o.client("vxp.test.03").call(t, op, []byte("{}"), "docId", id, "status", "fail"); other.Status != "FAIL" || other.Code != "1" {
+				t.Errorf("%s by another system: %+v", op, other)
+			}
 		}
 	})
 }
@@ -423,6 +427,30 @@ func TestLeakedHeadersAreIgnored(t *testing.T) {
 	h.Set("XroadVnpt-systemid", "vxp.test.02")
 	if _, err := readCall(h, func(system string) ([]byte, error) { return o.server.secretOf(t.Context(), system) }); err == nil {
 		t.Error("a header that differs from what was signed was taken")
+	}
+}
+
+// TestRecipientsOfTheCall: the call's own list chooses among the packet's recipients; one that names somebody else is left
+// over from an earlier call, and the packet is right.
+func TestRecipientsOfTheCall(t *testing.T) {
+	o := newOffice(t, false)
+	a, b := o.client("vxp.test.01"), o.client("vxp.test.02")
+	waiting := func() int {
+		return len(b.call(t, "getReceivedEdocList", nil, "servicetype", "eDoc", "messagetype", "edoc").list(t))
+	}
+	for i, c := range []struct {
+		to   string
+		want int // copies that H03.20 has afterwards
+	}{{`["H03"]`, 0}, {`["H03","H03.20"]`, 1}, {`["H03.12"]`, 2}, {`["H77"]`, 3}, {`[]`, 4}} {
+		if sent := a.send(t, letter(t, o, "H03.12", 20+i, "H03", "H03.20"), "to", c.to); sent.Status != "OK" {
+			t.Errorf("to %s: %+v", c.to, sent)
+		}
+		if got := waiting(); got != c.want {
+			t.Errorf("to %s: %d copies wait, want %d", c.to, got, c.want)
+		}
+	}
+	if sent := a.send(t, letter(t, o, "H03.12", 30, "H03.20"), "to", "H03.20"); sent.Code != string(CodeBadFile) {
+		t.Errorf("a list that is no JSON: %+v", sent)
 	}
 }
 

@@ -132,18 +132,50 @@ func (s *Server) address(ctx context.Context, c *call, content *edxml.Packet) (*
 	if said := c.params["messagetype"]; said != "" && !strings.EqualFold(said, string(content.Kind)) {
 		return nil, nil, fault(CodeBadPacket, "messagetype is %.20q, the packet is %q", said, content.Kind)
 	}
-	if list := c.params["to"]; list != "" {
-		to = nil
-		if err := json.Unmarshal([]byte(list), &to); err != nil {
-			return nil, nil, fault(CodeBadFile, "to is not a JSON array of codes")
-		}
+	to, err := s.narrowed(ctx, to, c.params["to"])
+	if err != nil {
+		return nil, nil, err
 	}
-	var err error
 	if p.sender, err = s.senderOf(ctx, c, string(from)); err != nil {
 		return nil, nil, err
 	}
 	copies, err := s.copiesFor(ctx, to)
 	return p, copies, err
+}
+
+// narrowed gives the recipients that the call's own list chooses among those of the packet. A list with one that the
+// packet does not address is left over from an earlier call of the same client object, and then the packet is right.
+func (s *Server) narrowed(ctx context.Context, addressed []string, list string) ([]string, error) {
+	if list == "" {
+		return addressed, nil
+	}
+	var chosen []string
+	if err := json.Unmarshal([]byte(list), &chosen); err != nil {
+		return nil, fault(CodeBadFile, "to is not a JSON array of codes")
+	}
+	there := make(map[registry.AgencyID]bool, len(addressed))
+	for _, code := range addressed {
+		a, err := s.known(ctx, code)
+		if err != nil {
+			return nil, err
+		}
+		if a != nil {
+			there[a.ID] = true
+		}
+	}
+	for _, code := range chosen {
+		a, err := s.known(ctx, code)
+		if err != nil {
+			return nil, err
+		}
+		if a == nil || !there[a.ID] {
+			return addressed, nil
+		}
+	}
+	if len(chosen) == 0 {
+		return addressed, nil
+	}
+	return chosen, nil
 }
 
 // senderOf gives the agency that sends: the packet's own sender, which must be one that this system speaks for.
@@ -156,8 +188,12 @@ func (s *Server) senderOf(ctx context.Context, c *call, from string) (registry.A
 		return "", fault(CodeUnknownSender, "Cơ quan gửi %.40q không có trong danh bạ.", from)
 	}
 	if said := c.params["from"]; said != "" && said != from {
-		if other, err := s.known(ctx, said); err != nil || other == nil || other.ID != sender.ID {
-			return "", errors.Join(err, fault(CodeUnknownSender, "from là %.40q, gói tin là của %.40q.", said, from))
+		other, err := s.known(ctx, said)
+		if err != nil {
+			return "", err
+		}
+		if other == nil || other.ID != sender.ID {
+			return "", fault(CodeUnknownSender, "from là %.40q, gói tin là của %.40q.", said, from)
 		}
 	}
 	var ours []registry.AgencyID
@@ -238,7 +274,7 @@ func (s *Server) accept(ctx context.Context, p *packet, copies []transfer) (id s
 }
 
 // put writes a packet that this hub itself sends and gives it to the recipient's system to fetch.
-func (s *Server) put(ctx context.Context, content *edxml.Packet, p *packet, recipient registry.AgencyID) error {
+func (s *Server) put(ctx context.Context, content *edxml.Packet, p *packet, recipient registry.AgencyID) (err error) {
 	file, err := os.CreateTemp(s.cfg.Dir, "axis-*")
 	if err != nil {
 		return fmt.Errorf("making a temporary file for a packet: %w", err)
