@@ -27,13 +27,26 @@ type keyFlags struct {
 
 // openKey opens the key; the function it gives closes the token.
 func (c keyFlags) openKey(a *app) (*keys.Key, func(), error) {
-	if (c.Key == "") == (c.Token == "") {
-		return nil, nil, unreadable(errors.New("name one key: --key FILE.p12, or --token MODULE"))
+	if err := c.one(); err != nil {
+		return nil, nil, err
 	}
 	passphrase, err := c.passphrase(a)
 	if err != nil {
 		return nil, nil, unreadable(err)
 	}
+	return c.openWith(passphrase)
+}
+
+// one sees that one key is named.
+func (c keyFlags) one() error {
+	if (c.Key == "") == (c.Token == "") {
+		return unreadable(errors.New("name one key: --key FILE.p12, or --token MODULE"))
+	}
+	return nil
+}
+
+// openWith opens the key by its passphrase or PIN.
+func (c keyFlags) openWith(passphrase string) (*keys.Key, func(), error) {
 	if c.Token != "" {
 		return c.openToken(passphrase)
 	}

@@ -60,6 +60,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Chạy máy chủ. | Run the hub."`
 	Sign    signCmd    `cmd:"" help:"Ký số một tệp. | Sign a file."`
 	Extend  extendCmd  `cmd:"" help:"Nâng chữ ký lên mức lưu lâu dài, hoặc gia hạn. | Extend signatures for the long term, or renew them."`
+	Agent   agentCmd   `cmd:"" help:"Ký cho trang web bằng khóa trên máy này. | Sign for web pages with the key on this machine."`
 	Verify  verifyCmd  `cmd:"" help:"Kiểm tra chữ ký số. | Judge the signatures of files."`
 	Check   checkCmd   `cmd:"" help:"Đọc lại và kiểm tra toàn bộ dữ liệu. | Reread and judge a data folder."`
 	Agency  agencyCmd  `cmd:"" help:"Cơ quan, đơn vị. | Agencies."`

@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"encoding/asn1"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// maxTicket bounds a hub's answer, in bytes.
+const maxTicket = 256 << 10
+
+// ticket is what a hub tells of a signing ticket (GET /api/v1/signing-tickets/{ticket}).
+type ticket struct {
+	Document    string    `json:"document"`
+	Code        string    `json:"code"`
+	Subject     string    `json:"subject"`
+	Step        string    `json:"step"`
+	Certificate string    `json:"certificate"`
+	Hash        string    `json:"hash"`
+	ToSign      []byte    `json:"to_sign"`
+	Attributes  []byte    `json:"attributes"`
+	Digest      []byte    `json:"digest"`
+	Expires     time.Time `json:"expires"`
+}
+
+// fetch asks the hub itself what a ticket is for: the page's word is not enough.
+func (a *Agent) fetch(ctx context.Context, origin, secret string) (*ticket, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, origin+"/api/v1/signing-tickets/"+secret, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrHub, origin) // the error would quote the ticket
+	}
+	response, err := a.http.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %s", ErrHub, origin, cause(err))
+	}
+	defer response.Body.Close() //nolint:errcheck // only read
+	data, err := io.ReadAll(io.LimitReader(response.Body, maxTicket+1))
+	if err != nil || len(data) > maxTicket {
+		return nil, fmt.Errorf("%w: the answer is cut short or over %d bytes", ErrHub, maxTicket)
+	}
+	if response.StatusCode != http.StatusOK {
+		var problem struct {
+			Detail string `json:"detail"`
+		}
+		_ = json.Unmarshal(data, &problem) // what is no JSON says nothing more than the status
+		return nil, fmt.Errorf("%w: %s %.200s", ErrHub, response.Status, line(problem.Detail))
+	}
+	t := new(ticket)
+	if err := json.Unmarshal(data, t); err != nil {
+		return nil, fmt.Errorf("%w: the answer is no ticket", ErrHub)
+	}
+	t.Document, t.Code, t.Subject, t.Step = line(t.Document), line(t.Code), line(t.Subject), line(t.Step)
+	return t, nil
+}
+
+// cause is an error of net/http without the address, which holds the ticket.
+func cause(err error) string {
+	text := err.Error()
+	if i := strings.LastIndex(text, `": `); i >= 0 {
+		return text[i+3:]
+	}
+	return "no answer"
+}
+
+// line keeps a text to one line without control characters: it is shown on a terminal.
+func line(s string) string {
+	s = strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) {
+			return ' '
+		}
+		return c
+	}, s)
+	if runes := []rune(s); len(runes) > 300 {
+		s = string(runes[:300]) + "…"
+	}
+	return s
+}
+
+func (t *ticket) hash() crypto.Hash {
+	for _, h := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+		if h.String() == t.Hash {
+			return h
+		}
+	}
+	return 0
+}
+
+// check refuses what the key here cannot or must not sign: another certificate's ticket, an expired one, and attributes
+// that are no signed attributes of CMS over the digest that is shown (RFC 5652 §5.3).
+func (t *ticket) check(certificate string, now time.Time) error {
+	h := t.hash()
+	switch {
+	case t.Certificate != certificate:
+		return fmt.Errorf("%w: it is for another certificate (%.16s…)", ErrTicket, line(t.Certificate))
+	case !now.Before(t.Expires):
+		return fmt.Errorf("%w: it has expired", ErrTicket)
+	case h == 0 || len(t.Digest) != h.Size():
+		return fmt.Errorf("%w: digest algorithm %q", ErrTicket, line(t.Hash))
+	}
+	named, err := messageDigest(t.Attributes)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(named, t.Digest) {
+		return fmt.Errorf("%w: its attributes name another digest than the one shown", ErrTicket)
+	}
+	return nil
+}
+
+// messageDigest reads the value of the one message-digest attribute; anything but DER attributes is refused, so that
+// the key never signs bytes of another kind.
+func messageDigest(der []byte) ([]byte, error) {
+	type attribute struct {
+		Type   asn1.ObjectIdentifier
+		Values []asn1.RawValue `asn1:"set"`
+	}
+	var list []attribute
+	if rest, err := asn1.UnmarshalWithParams(der, &list, "set"); err != nil || len(rest) > 0 || len(list) > 32 {
+		return nil, fmt.Errorf("%w: its attributes cannot be read", ErrTicket)
+	}
+	var found []byte
+	content := 0
+	for _, a := range list {
+		switch {
+		case a.Type.Equal(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 3}):
+			content++
+		case a.Type.Equal(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 4}):
+			if found != nil || len(a.Values) != 1 {
+				return nil, fmt.Errorf("%w: its attributes name several digests", ErrTicket)
+			}
+			if rest, err := asn1.Unmarshal(a.Values[0].FullBytes, &found); err != nil || len(rest) > 0 {
+				return nil, fmt.Errorf("%w: its digest cannot be read", ErrTicket)
+			}
+		}
+	}
+	if found == nil || content != 1 {
+		return nil, fmt.Errorf("%w: its attributes name no digest", ErrTicket)
+	}
+	return found, nil
+}
