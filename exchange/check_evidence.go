@@ -123,7 +123,7 @@ func (h *history) revised(body facts) {
 
 // incoming reads an entry about an incoming document.
 func (h *history) incoming(kind string, body facts) {
-	if kind == "incoming.reassign" { // not a status
+	if kind == "incoming.reassign" || kind == "incoming.handed-over" { // not a status
 		h.pin(body, "to")
 		return
 	}

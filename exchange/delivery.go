@@ -56,6 +56,7 @@ const (
 	jobArchive  jobs.Kind = "exchange.archive"  // lane by document
 	jobNotices  jobs.Kind = "exchange.notices"  // lane by recipient
 	jobWatch    jobs.Kind = "exchange.watch"    // one lane
+	jobMove     jobs.Kind = "exchange.move"     // lane by move
 )
 
 // lane is the argument of lane jobs.
@@ -258,6 +259,9 @@ func (s *Service) Resume(ctx context.Context) error {
 			}
 		}
 		if err := s.watchAt(ctx, tx, s.clock()); err != nil {
+			return err
+		}
+		if err := s.resumeMoves(ctx, tx); err != nil {
 			return err
 		}
 		ready, err := selectUnarchived(ctx, tx)

@@ -119,6 +119,7 @@ func New(cfg Config) (*Service, error) {
 	s.jobs.Handle(jobArchive, s.runArchive)
 	s.jobs.Handle(jobNotices, s.runNotices)
 	s.jobs.Handle(jobWatch, s.runWatch)
+	s.jobs.Handle(jobMove, s.runMove)
 	return s, nil
 }
 
@@ -172,7 +173,11 @@ func validID(s string) bool {
 type facts map[string]string
 
 func (s *Service) facts(by registry.Actor) facts {
-	return facts{"actor_name": by.Name, "agency": string(by.Agency)}
+	f := facts{"actor_name": by.Name, "agency": string(by.Agency)}
+	if m := by.OnBehalfOf; m != nil {
+		f["on_behalf_of"], f["on_behalf_name"], f["delegation"], f["form"] = string(m.Person), m.Name, m.Delegation, string(m.Form)
+	}
+	return f
 }
 
 // evidence writes an entry in the acting transaction and announces it to those

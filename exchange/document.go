@@ -99,7 +99,30 @@ func RolesFor(a Act) []registry.Role {
 	return nil
 }
 
-func may(by registry.Actor, a Act) bool { return by.System || slices.ContainsFunc(RolesFor(a), by.Has) }
+func may(by registry.Actor, a Act) bool {
+	if by.OnBehalfOf != nil {
+		s, ok := scopeOf(a)
+		return ok && by.OnBehalfOf.Allows(s)
+	}
+	return by.System || slices.ContainsFunc(RolesFor(a), by.Has)
+}
+
+// scopeOf gives the scope of a delegation that covers an act; what has none is
+// done in one's own name only.
+func scopeOf(a Act) (registry.Scope, bool) {
+	switch a {
+	case ActInitial:
+		return registry.ScopeInitial, true
+	case ActApprove, ActReturn:
+		return registry.ScopeApprove, true
+	case ActAssign:
+		return registry.ScopeAssign, true
+	}
+	if slices.Contains(RolesFor(a), registry.RoleClerk) && a != ActComment {
+		return registry.ScopeClerk, true
+	}
+	return "", false
+}
 
 // transition is one line of a state machine.
 type transition[S comparable] struct {

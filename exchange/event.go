@@ -84,7 +84,7 @@ func (s *Service) told(ctx context.Context, list []Event) []Event {
 	for i := range list {
 		e := &list[i]
 		e.names = names
-		for _, param := range []string{"from", "recipient", "recipients", "predecessor", "successor"} {
+		for _, param := range []string{"from", "recipient", "recipients", "predecessor", "successor", "via"} {
 			codes := strings.Split(e.Params[param], ",")
 			for _, code := range codes[:min(len(codes), mostNames)] {
 				if _, known := names[code]; known || code == "" {
@@ -106,11 +106,25 @@ func (s *Service) told(ctx context.Context, list []Event) []Event {
 func (e Event) ByIn(lang string) string {
 	switch {
 	case !strings.HasPrefix(e.Actor, "system:"):
-		return e.Actor
+		return e.Actor + e.inPlaceOf(lang)
 	case lang == "en":
 		return "The hub"
 	}
 	return "Hệ thống"
+}
+
+// inPlaceOf names whose place the actor took, "" = acted for itself.
+func (e Event) inPlaceOf(lang string) string {
+	name, form := e.Params["on_behalf_name"], e.Params["form"]
+	switch {
+	case name == "":
+		return ""
+	case form != "":
+		return " (" + form + " " + name + ")"
+	case lang == "en":
+		return " (for " + name + ")"
+	}
+	return " (thay " + name + ")"
 }
 
 // agencies gives codes parted by commas as names with codes.
@@ -305,7 +319,7 @@ func requestTemplate(kind string) (vi, en string) {
 	case "incoming.decline-update":
 		return "Từ chối cập nhật của {from}: {note}", "Declined the update of {from}: {note}"
 	}
-	return hookTemplate(kind)
+	return peopleTemplate(kind)
 }
 
 func (e Event) fill(template, lang string) string {

@@ -40,6 +40,9 @@ func (n NextStep) mine(by registry.Actor) bool {
 	if n.Hub || n.Agency != by.Agency {
 		return by.System
 	}
+	if by.OnBehalfOf != nil {
+		return may(by, n.Act)
+	}
 	return by.Person == n.Person && n.Person != "" || slices.ContainsFunc(n.Roles, by.Has)
 }
 

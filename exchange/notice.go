@@ -237,7 +237,7 @@ func (s *Service) AnswerRequest(ctx context.Context, by registry.Actor, id Incom
 			return err
 		}
 		n := &open[0]
-		n.State, n.Answered, n.AnsweredBy = NoticeDeclined, now, by.Name
+		n.State, n.Answered, n.AnsweredBy = NoticeDeclined, now, by.FullName()
 		if agree {
 			n.State = NoticeAgreed
 		}

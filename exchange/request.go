@@ -138,7 +138,7 @@ func (s *Service) RequestRecall(ctx context.Context, by registry.Actor, id Docum
 	if err != nil {
 		return nil, err
 	}
-	r := &Request{ID: RequestID(newID()), Document: id, Kind: RequestRecall, Reason: reason, AskedBy: by.Name, At: s.clock()}
+	r := &Request{ID: RequestID(newID()), Document: id, Kind: RequestRecall, Reason: reason, AskedBy: by.FullName(), At: s.clock()}
 	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		d, list, err := s.requestable(ctx, tx, by, id)
 		if err != nil {

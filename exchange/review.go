@@ -106,7 +106,7 @@ func (s *Service) say(ctx context.Context, by registry.Actor, id DocumentID, a A
 	if text == "" {
 		return nil, fail(KindInvalid, "Thiếu nội dung góp ý hoặc lý do trả lại.", "The comment or the reason is missing.")
 	}
-	c := Comment{ID: newID(), Person: by.Person, Name: by.Name, Kind: CommentOpinion, Text: text, At: s.clock()}
+	c := Comment{ID: newID(), Person: by.Person, Name: by.FullName(), Kind: CommentOpinion, Text: text, At: s.clock()}
 	kind := "document.commented"
 	var d *Document
 	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {

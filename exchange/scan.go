@@ -144,7 +144,10 @@ func (s *Service) insertScan(ctx context.Context, tx *sqldb.Tx, by registry.Acto
 		return err
 	}
 	f := in.described()
-	f["medium"], f["sender_name"], f["actor_name"] = string(in.Medium), in.SenderName, by.Name
+	f["medium"], f["sender_name"] = string(in.Medium), in.SenderName
+	for key, value := range s.facts(by) {
+		f[key] = value
+	}
 	if err := s.evidence(ctx, tx, "incoming.received", string(in.ID), now, by, f); err != nil {
 		return err
 	}

@@ -26,6 +26,8 @@ type SignInput struct {
 	Profile    signing.Profile // "" = pades-b-t where there is a time-stamp authority, else pades-b-b
 	Image      []byte          // PNG of the handwritten signature or of the seal; nil = text
 	Invisible  bool
+
+	mandate *registry.Mandate // in whose place the signer signs; nil = the own
 }
 
 // Sign makes the signature of one step: officer or leader initial, leader
@@ -41,7 +43,7 @@ func (s *Service) Sign(ctx context.Context, by registry.Actor, id DocumentID, in
 	if err := allowed(by, a); err != nil {
 		return nil, nil, err
 	}
-	in.Profile = s.profileOr(in.Profile)
+	in.Profile, in.mandate = s.profileOr(in.Profile), by.OnBehalfOf
 	key, err := s.signingKey(ctx, by, in)
 	if err != nil {
 		return nil, nil, err
@@ -101,6 +103,9 @@ func (s *Service) beginSigning(ctx context.Context, by registry.Actor, id Docume
 		if a == ActApprove && d.State == StateDraft && s.cfg.RequireInitial {
 			return fail(KindConflict, "Văn bản chưa được ký nháy.", "The document is not initialled yet.").
 				Advise("Chuyên viên ký nháy trước, rồi lãnh đạo ký duyệt.", "An officer initials it first, then the leader approves.")
+		}
+		if err := d.fitsForm(by, a); err != nil {
+			return err
 		}
 		for _, do := range also {
 			if err := do(ctx, tx, d); err != nil {
@@ -188,7 +193,7 @@ func (s *Service) laidOut(ctx context.Context, d *Document, in SignInput, key *k
 		return nil, o, err
 	}
 	now := s.clock()
-	o = signing.SignOptions{Key: key, Profile: in.Profile, TSA: s.cfg.TSA, Field: fieldName(in.Step), Reason: signReason(in.Step, d),
+	o = signing.SignOptions{Key: key, Profile: in.Profile, TSA: s.cfg.TSA, Field: fieldName(in.Step), Reason: signReason(in.Step, d, in.mandate),
 		Location: d.Place, At: now, MaxSize: s.cfg.MaxPDF, Trust: s.cfg.Trust, Revocation: s.revocationSource()}
 	data, layout, err := s.placeFields(ctx, data, now)
 	if err != nil {
@@ -314,12 +319,12 @@ func fieldName(step Step) string {
 	return "VanThu-Seal"
 }
 
-func signReason(step Step, d *Document) string {
+func signReason(step Step, d *Document, m *registry.Mandate) string {
 	switch step {
 	case StepInitial:
-		return "Ký nháy"
+		return "Ký nháy" + m.In()
 	case StepApprove:
-		return "Ký duyệt"
+		return "Ký duyệt" + m.In()
 	}
 	if code := d.Code(); code != "" {
 		return "Phát hành văn bản số " + code
@@ -349,6 +354,9 @@ func (s *Service) appearance(o *signing.SignOptions, in SignInput, agency *regis
 		}
 	case StepApprove:
 		o.Appearance = &stamp.Appearance{Lines: []string{"Người ký: " + signer, "Thời gian ký: " + stamp.SigningTime(now)}, Align: stamp.AlignCenter}
+		if m := in.mandate; m != nil {
+			o.Appearance.Lines = append(o.Appearance.Lines, string(m.Form)+" "+m.Name)
+		}
 		r = approveText()
 		if in.Image != nil && err == nil {
 			o.Appearance, r, err = stamp.LeaderSignature(in.Image, 0)

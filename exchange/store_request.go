@@ -254,7 +254,7 @@ func putView(ctx context.Context, tx *sqldb.Tx, subject string, by registry.Acto
 	var times int
 	err := tx.QueryRow(ctx, `INSERT INTO exchange_view (subject, person, name, first, last, times) VALUES ($1,$2,$3,$4,$4,1)
 		ON CONFLICT (subject, person) DO UPDATE SET last = excluded.last, times = exchange_view.times + 1 RETURNING times`,
-		subject, by.Tag(), by.Name, sqldb.Micros(at)).Scan(&times)
+		subject, by.Tag(), by.FullName(), sqldb.Micros(at)).Scan(&times)
 	return times == 1, err
 }
 

@@ -19,7 +19,7 @@ func redescribe(ctx context.Context, tx *sqldb.Tx, d *Document) error {
 
 func insertDraftVersion(ctx context.Context, tx *sqldb.Tx, d *Document, seq int64, note string, by registry.Actor, at time.Time) error {
 	_, err := tx.Exec(ctx, `INSERT INTO exchange_draft_version (document, seq, description, note, person, name, at) VALUES ($1,$2,$3,$4,$5,$6,$7)`,
-		string(d.ID), seq, string(canonical(d.described())), note, string(by.Person), by.Name, sqldb.Micros(at))
+		string(d.ID), seq, string(canonical(d.described())), note, string(by.Person), by.FullName(), sqldb.Micros(at))
 	return err
 }
 

@@ -24,6 +24,7 @@ type ticketRow struct {
 	pdf         blob.Digest
 	base        blob.Ref
 	pending     string
+	delegation  string // under which the person signs, "" = in the own right
 	created     time.Time
 	expires     time.Time
 	tries       int
@@ -31,10 +32,10 @@ type ticketRow struct {
 }
 
 func insertTicket(ctx context.Context, tx *sqldb.Tx, t *ticketRow) error {
-	_, err := tx.Exec(ctx, `INSERT INTO exchange_ticket (id, document, version, person, step, profile, certificate, pdf, base, base_size, pending, created, expires, tries, spent)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,0,0)`,
+	_, err := tx.Exec(ctx, `INSERT INTO exchange_ticket (id, document, version, person, step, profile, certificate, pdf, base, base_size, pending, created, expires, tries, spent, delegation)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,0,0,$14)`,
 		t.id, string(t.document), t.version, string(t.person), string(t.step), string(t.profile), t.certificate, string(t.pdf),
-		string(t.base.Digest), t.base.Size, t.pending, sqldb.Micros(t.created), sqldb.Micros(t.expires))
+		string(t.base.Digest), t.base.Size, t.pending, sqldb.Micros(t.created), sqldb.Micros(t.expires), t.delegation)
 	return err
 }
 
@@ -42,9 +43,9 @@ func insertTicket(ctx context.Context, tx *sqldb.Tx, t *ticketRow) error {
 func selectTicket(ctx context.Context, tx *sqldb.Tx, id string) (*ticketRow, error) {
 	t := &ticketRow{id: id}
 	var created, expires, spent int64
-	err := tx.QueryRow(ctx, `SELECT document, version, person, step, profile, certificate, pdf, base, base_size, pending, created, expires, tries, spent
+	err := tx.QueryRow(ctx, `SELECT document, version, person, step, profile, certificate, pdf, base, base_size, pending, created, expires, tries, spent, delegation
 		FROM exchange_ticket WHERE id = $1`, id).Scan(&t.document, &t.version, &t.person, &t.step, &t.profile, &t.certificate, &t.pdf,
-		&t.base.Digest, &t.base.Size, &t.pending, &created, &expires, &t.tries, &spent)
+		&t.base.Digest, &t.base.Size, &t.pending, &created, &expires, &t.tries, &spent, &t.delegation)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

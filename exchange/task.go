@@ -190,7 +190,7 @@ func (s *Service) Reassign(ctx context.Context, by registry.Actor, id IncomingID
 		return nil, err
 	}
 	return s.work(ctx, by, id, "reassigning incoming document", func(ctx context.Context, tx *sqldb.Tx, in *Incoming, now time.Time) error {
-		if in.Assignee == "" || !in.open() || in.Assignee == people[0].ID {
+		if !in.open() || in.Assignee == people[0].ID || (in.Assignee == "" && in.Status == StatusRegistered) {
 			return in.cannot()
 		}
 		if !by.System && by.Person != in.Assignee && !by.Has(registry.RoleLeader) {
@@ -282,7 +282,7 @@ type Opinion struct {
 }
 
 func (s *Service) opinion(ctx context.Context, tx *sqldb.Tx, by registry.Actor, in *Incoming, kind OpinionKind, text string, now time.Time) error {
-	return insertOpinion(ctx, tx, Opinion{ID: newID(), Incoming: in.ID, Kind: kind, Person: by.Person, Name: by.Name, At: now, Text: text})
+	return insertOpinion(ctx, tx, Opinion{ID: newID(), Incoming: in.ID, Kind: kind, Person: by.Person, Name: by.FullName(), At: now, Text: text})
 }
 
 // Say adds an opinion: an instruction by a leader, a proposal by those who work on

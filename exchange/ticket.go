@@ -96,7 +96,7 @@ func (s *Service) BeginSigning(ctx context.Context, by registry.Actor, id Docume
 	if err != nil {
 		return nil, err
 	}
-	row := &ticketRow{document: d.ID, version: d.version, person: by.Person, step: in.Step, profile: sign.Profile,
+	row := &ticketRow{delegation: delegationOf(by), document: d.ID, version: d.version, person: by.Person, step: in.Step, profile: sign.Profile,
 		certificate: registry.Fingerprint(key.Certificate), pdf: d.PDF.Digest, base: base, created: s.clock()}
 	row.expires = row.created.Add(ticketLife)
 	text, err := json.Marshal(pending)
@@ -144,7 +144,7 @@ func ticketOf(t *ticketRow, d *Document, p *signing.Pending) *Ticket {
 // ticketKey gives the certificate that is to sign, which must be registered for the
 // signer.
 func (s *Service) ticketKey(ctx context.Context, by registry.Actor, in TicketInput) (*keys.Key, SignInput, error) {
-	sign := SignInput{Step: in.Step, Profile: s.profileOr(in.Profile), Image: in.Image, Invisible: in.Invisible}
+	sign := SignInput{Step: in.Step, Profile: s.profileOr(in.Profile), Image: in.Image, Invisible: in.Invisible, mandate: by.OnBehalfOf}
 	leaf := in.Certificate
 	if leaf == nil {
 		owner := registry.PersonOwner(by.Person)
@@ -289,6 +289,9 @@ func (s *Service) useTicket(ctx context.Context, ticket string, make func(contex
 		return nil, nil, storageError("reading ticket", err)
 	}
 	by, err := s.reg.ActorOf(ctx, row.person)
+	if err == nil && row.delegation != "" {
+		by, err = s.reg.ActingFor(ctx, by, row.delegation)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

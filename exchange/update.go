@@ -79,7 +79,7 @@ func (s *Service) Update(ctx context.Context, by registry.Actor, id DocumentID, 
 			return nil, err
 		}
 	}
-	r := &Request{ID: RequestID(newID()), Document: id, Kind: RequestUpdate, Reason: reason, AskedBy: by.Name, At: now}
+	r := &Request{ID: RequestID(newID()), Document: id, Kind: RequestUpdate, Reason: reason, AskedBy: by.FullName(), At: now}
 	if !in.empty() {
 		r.Changes = &in.Changes
 	}
@@ -204,7 +204,7 @@ func (s *Service) Replace(ctx context.Context, by registry.Actor, old, replaceme
 	if to, err = s.recipients(ctx, by.Agency, to, now); err != nil {
 		return nil, err
 	}
-	r := &Request{ID: RequestID(newID()), Document: old, Kind: RequestReplace, Reason: reason, Replacement: replacement, AskedBy: by.Name, At: now}
+	r := &Request{ID: RequestID(newID()), Document: old, Kind: RequestReplace, Reason: reason, Replacement: replacement, AskedBy: by.FullName(), At: now}
 	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		d, list, err := s.requestable(ctx, tx, by, old)
 		if err != nil {

@@ -55,25 +55,27 @@ type app struct {
 }
 
 type cli struct {
-	Demo    demoCmd    `cmd:"" help:"Chạy thử trọn vòng đời một văn bản, rồi mở giao diện. | Run the whole life of a document, then serve."`
-	Init    initCmd    `cmd:"" help:"Tạo thư mục dữ liệu. | Make a data folder."`
-	Serve   serveCmd   `cmd:"" help:"Chạy máy chủ. | Run the hub."`
-	Sign    signCmd    `cmd:"" help:"Ký số một tệp. | Sign a file."`
-	Extend  extendCmd  `cmd:"" help:"Nâng chữ ký lên mức lưu lâu dài, hoặc gia hạn. | Extend signatures for the long term, or renew them."`
-	Agent   agentCmd   `cmd:"" help:"Ký cho trang web bằng khóa trên máy này. | Sign for web pages with the key on this machine."`
-	Verify  verifyCmd  `cmd:"" help:"Kiểm tra chữ ký số. | Judge the signatures of files."`
-	Check   checkCmd   `cmd:"" help:"Đọc lại và kiểm tra toàn bộ dữ liệu. | Reread and judge a data folder."`
-	Agency  agencyCmd  `cmd:"" help:"Cơ quan, đơn vị. | Agencies."`
-	Axis    axisCmd    `cmd:"" help:"Hệ thống của cơ quan kết nối qua API Trục liên thông. | Systems that connect over the API of the national axis."`
-	Account accountCmd `cmd:"" help:"Tài khoản thư công vụ. | Mail accounts."`
-	Books   bookCmd    `cmd:"" name:"register" help:"In sổ đăng ký văn bản đi, đến, sổ theo dõi, báo cáo giải quyết. | Print registers and handling reports."`
-	Stats   statsCmd   `cmd:"" help:"Tỷ lệ gửi nhận văn bản điện tử. | The exchange rate."`
-	Load    loadCmd    `cmd:"" help:"Đo tải trên một máy chủ tại chỗ. | Bounded load against a loopback hub."`
-	Edxml   edxmlCmd   `cmd:"" help:"Gói tin edXML của Trục liên thông (QCVN 102:2016). | Packets of the national axis."`
-	Config  configCmd  `cmd:"" help:"In cấu hình mẫu có chú giải. | Print the documented configuration."`
-	Version versionCmd `cmd:"" help:"In phiên bản. | Print the version."`
-	LogJSON bool       `name:"log-json" help:"Nhật ký dạng JSON. | Logs as JSON."`
-	Verbose bool       `short:"v" help:"Nhật ký chi tiết hơn. | More logs."`
+	Demo     demoCmd     `cmd:"" help:"Chạy thử trọn vòng đời một văn bản, rồi mở giao diện. | Run the whole life of a document, then serve."`
+	Init     initCmd     `cmd:"" help:"Tạo thư mục dữ liệu. | Make a data folder."`
+	Serve    serveCmd    `cmd:"" help:"Chạy máy chủ. | Run the hub."`
+	Sign     signCmd     `cmd:"" help:"Ký số một tệp. | Sign a file."`
+	Extend   extendCmd   `cmd:"" help:"Nâng chữ ký lên mức lưu lâu dài, hoặc gia hạn. | Extend signatures for the long term, or renew them."`
+	Agent    agentCmd    `cmd:"" help:"Ký cho trang web bằng khóa trên máy này. | Sign for web pages with the key on this machine."`
+	Verify   verifyCmd   `cmd:"" help:"Kiểm tra chữ ký số. | Judge the signatures of files."`
+	Check    checkCmd    `cmd:"" help:"Đọc lại và kiểm tra toàn bộ dữ liệu. | Reread and judge a data folder."`
+	Agency   agencyCmd   `cmd:"" help:"Cơ quan, đơn vị. | Agencies."`
+	Person   personCmd   `cmd:"" help:"Người dùng: điều động, đổi vai trò, khóa. | People: move, change roles, close."`
+	Delegate delegateCmd `cmd:"" help:"Ủy quyền, giao quyền có thời hạn. | Delegations with dates."`
+	Axis     axisCmd     `cmd:"" help:"Hệ thống của cơ quan kết nối qua API Trục liên thông. | Systems that connect over the API of the national axis."`
+	Account  accountCmd  `cmd:"" help:"Tài khoản thư công vụ. | Mail accounts."`
+	Books    bookCmd     `cmd:"" name:"register" help:"In sổ đăng ký văn bản đi, đến, sổ theo dõi, báo cáo giải quyết. | Print registers and handling reports."`
+	Stats    statsCmd    `cmd:"" help:"Tỷ lệ gửi nhận văn bản điện tử. | The exchange rate."`
+	Load     loadCmd     `cmd:"" help:"Đo tải trên một máy chủ tại chỗ. | Bounded load against a loopback hub."`
+	Edxml    edxmlCmd    `cmd:"" help:"Gói tin edXML của Trục liên thông (QCVN 102:2016). | Packets of the national axis."`
+	Config   configCmd   `cmd:"" help:"In cấu hình mẫu có chú giải. | Print the documented configuration."`
+	Version  versionCmd  `cmd:"" help:"In phiên bản. | Print the version."`
+	LogJSON  bool        `name:"log-json" help:"Nhật ký dạng JSON. | Logs as JSON."`
+	Verbose  bool        `short:"v" help:"Nhật ký chi tiết hơn. | More logs."`
 }
 
 type configCmd struct{}

@@ -97,6 +97,7 @@ func (a *api) routes(mux *http.ServeMux) huma.API {
 	described.UseMiddleware(a.authenticate)
 	a.describeSessions(described)
 	a.describeRegistry(described)
+	a.describePlaces(described)
 	a.describeDocuments(described)
 	a.describeTickets(described)
 	a.describeIncoming(described)

@@ -34,6 +34,9 @@ func (a *api) authenticate(ctx huma.Context, next func(huma.Context)) {
 	}
 	token := bearer(ctx.Header("Authorization"))
 	actor, err := a.registry.Authenticate(ctx.Context(), token)
+	if delegation := ctx.Header(actingHeader); err == nil && delegation != "" {
+		actor, err = a.registry.ActingFor(ctx.Context(), actor, delegation)
+	}
 	if err != nil {
 		problem := problemOf(a.log, ctx.Context(), err)
 		r, w := humago.Unwrap(ctx)

@@ -164,6 +164,14 @@ type Actor struct {
 	Agency AgencyID `json:"agency"`
 	Roles  []Role   `json:"roles"`
 	System bool     `json:"system,omitempty"` // the hub itself, e.g. a job; may do everything
+	// OnBehalfOf is in whose place the actor acts, with the rights of the mandate and
+	// no others; nil = for itself. See Registry.ActingFor.
+	OnBehalfOf *Mandate `json:"on_behalf_of,omitempty"`
+}
+
+// FullName names the actor in words that people read: with whose place it takes.
+func (a Actor) FullName() string {
+	return a.Name + a.OnBehalfOf.In()
 }
 
 // Has tells whether the actor may act in role r. The system has every role.

@@ -20,9 +20,7 @@ func scanPerson(row scanner) (p Person, phc string, err error) {
 	var disabled int
 	err = row.Scan(&p.ID, &p.Login, &p.Name, &p.Position, &p.Mail, &p.Agency, &roles, &disabled, &phc)
 	p.Disabled = disabled != 0
-	for r := range strings.SplitSeq(roles, ",") {
-		p.Roles = append(p.Roles, Role(r))
-	}
+	p.Roles = splitRoles(roles)
 	return p, phc, err
 }
 
