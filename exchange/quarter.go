@@ -344,19 +344,3 @@ func shareCell(part, whole int) any {
 	}
 	return float64(part) / float64(whole)
 }
-
-func missingTable(missing []Missing) *sheet.Table {
-	t := &sheet.Table{Empty: "Không có văn bản hay lượt gửi nào còn thiếu.", Columns: []sheet.Column{{Title: "Nguyên nhân"},
-		{Title: "Số lượng", Width: 22, Align: sheet.Right, Kind: sheet.Count}, {Title: "Đơn vị", Width: 26}, {Title: "Thuộc bên", Width: 26}, {Title: "Việc cần làm", Width: 88}}}
-	for _, m := range missing {
-		unit, side := "văn bản", "bên gửi"
-		if m.Of == OfDelivery {
-			unit = "lượt gửi"
-		}
-		if m.Side == SideRecipient {
-			side = "bên nhận"
-		}
-		t.Rows = append(t.Rows, sheet.Row{Cells: []any{m.Text, m.Count, unit, side, m.Act}})
-	}
-	return t
-}

@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -27,7 +24,7 @@ func (w *world) generateRate(tb testing.TB, year, n int) {
 	for from := 0; from < n/10; from += batch {
 		b := newRateBook()
 		for i := from; i < min(from+batch, n/10); i++ {
-			day := first + int64(random.IntN(365))
+			day := first + int64(i)*365/int64(n/10)
 			d := &rateDocument{ID: DocumentID(fmt.Sprintf("%08d", i)), Agency: registry.AgencyID(fmt.Sprintf("H03.%03d", random.IntN(200))), Type: types[random.IntN(len(types))],
 				Day: day, Code: "1/QĐ", flags: rateNumbered | rateApproved | rateSealed | rateSent, SendBy: day * 86_400_000_000, Sent: day*86_400_000_000 - int64(random.IntN(3)) + 1}
 			if random.IntN(50) == 0 {
@@ -64,57 +61,75 @@ func (w *world) generateRate(tb testing.TB, year, n int) {
 
 // BenchmarkRateOfAYear prints the median time of the rate of a year of
 // VANTHU_SCALE deliveries (20,000 by default): of all agencies, of one, and of a
-// quarter, and of the list behind one cause.
+// quarter, of the list behind one cause, and of the quarterly report with as many
+// arrivals.
 func BenchmarkRateOfAYear(b *testing.B) {
-	n := 20_000
-	if s, err := strconv.Atoi(os.Getenv("VANTHU_SCALE")); err == nil {
-		n = s
-	}
-	w := newWorld(b, worldOptions{})
-	ctx, by := b.Context(), registry.System("bench")
-	if _, err := w.CountRate(ctx); err != nil {
-		b.Fatal(err)
-	}
-	began := time.Now()
-	w.generateRate(b, 2026, n)
-	b.Logf("%d deliveries made in %v", n, time.Since(began))
-	year := RateQuery{From: time.Date(2026, 1, 1, 0, 0, 0, 0, Vietnam()), To: time.Date(2027, 1, 1, 0, 0, 0, 0, Vietnam()), Period: PeriodQuarter}
-	w.clock.set(year.To)
-	one, quarter := year, year
-	one.Agency = "H03.007"
-	quarter.From = time.Date(2026, 10, 1, 0, 0, 0, 0, Vietnam())
-	rate := func(q RateQuery) func() (int, error) {
-		return func() (int, error) {
-			st, err := w.Rate(ctx, by, q)
-			if err != nil {
-				return 0, err
+	n := scaled(20_000)
+	for _, postgres := range []bool{false, true} {
+		b.Run(map[bool]string{false: "sqlite", true: "postgres"}[postgres], func(b *testing.B) {
+			w := newWorld(b, worldOptions{postgres: postgres})
+			ctx, by := b.Context(), registry.System("bench")
+			if _, err := w.CountRate(ctx); err != nil {
+				b.Fatal(err)
 			}
-			return st.Deliveries, nil
-		}
-	}
-	for _, ask := range []struct {
-		name string
-		do   func() (int, error)
-	}{
-		{"year", rate(year)}, {"year of one agency", rate(one)}, {"quarter", rate(quarter)},
-		{"gap", func() (int, error) {
-			page, err := w.Gap(ctx, by, GapQuery{RateQuery: year, Of: OfDelivery, Cause: "refused"})
-			return len(page.Items), err
-		}},
-	} {
-		b.Run(ask.name, func(b *testing.B) {
-			var times []time.Duration
-			got := 0
-			for b.Loop() {
-				began := time.Now()
-				var err error
-				if got, err = ask.do(); err != nil {
+			for i := range 200 {
+				a := registry.Agency{ID: registry.AgencyID(fmt.Sprintf("H03.%03d", i)), Name: fmt.Sprintf("Cơ quan %d", i), Level: []string{"department", "commune"}[i%2], Parent: "H03"}
+				if err := w.reg.AddAgency(ctx, by, a); err != nil {
 					b.Fatal(err)
 				}
-				times = append(times, time.Since(began))
 			}
-			slices.Sort(times)
-			b.Logf("%d: median %v, longest %v", got, times[len(times)/2], times[len(times)-1])
+			began := time.Now()
+			w.generateRate(b, 2026, n)
+			b.Logf("%d deliveries made in %v", n, time.Since(began))
+			w.generateArrivals(b, 2026, n)
+			w.askRate(b)
+			year := RateQuery{From: time.Date(2026, 1, 1, 0, 0, 0, 0, Vietnam()), To: time.Date(2027, 1, 1, 0, 0, 0, 0, Vietnam())}
+			for b.Loop() {
+				if _, err := w.Rate(ctx, by, year); err != nil {
+					b.Fatal(err)
+				}
+			}
 		})
 	}
+}
+
+// askRate logs the medians of what people ask of the rate.
+func (w *world) askRate(b *testing.B) {
+	b.Helper()
+	ctx, by := b.Context(), registry.System("bench")
+	year := RateQuery{From: time.Date(2026, 1, 1, 0, 0, 0, 0, Vietnam()), To: time.Date(2027, 1, 1, 0, 0, 0, 0, Vietnam()), Period: PeriodQuarter}
+	w.clock.set(year.To)
+	one, quarter, below, letters := year, year, year, year
+	one.Agency = "H03.007"
+	quarter.From = time.Date(2026, 10, 1, 0, 0, 0, 0, Vietnam())
+	below.Level = "commune"
+	letters.Type = "CV"
+	rate := func(q RateQuery) func(int) int {
+		return func(int) int {
+			st, err := w.Rate(ctx, by, q)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return st.Deliveries
+		}
+	}
+	medians(b, "year", 9, rate(year))
+	medians(b, "year of one agency", 9, rate(one))
+	medians(b, "year of one level", 9, rate(below))
+	medians(b, "year of one type", 9, rate(letters))
+	medians(b, "last quarter", 9, rate(quarter))
+	medians(b, "gap", 9, func(int) int {
+		page, err := w.Gap(ctx, by, GapQuery{RateQuery: year, Of: OfDelivery, Cause: "refused"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return len(page.Items)
+	})
+	medians(b, "quarterly report", 5, func(int) int {
+		r, err := w.QuarterReport(ctx, by, "2026Q4", "")
+		if err != nil {
+			b.Fatal(err)
+		}
+		return r.Total.In.Total
+	})
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // approvedAs makes a draft of a type and series and has it approved.
-func (w *world) approvedAs(t *testing.T, in DraftInput) *Document {
+func (w *world) approvedAs(t testing.TB, in DraftInput) *Document {
 	t.Helper()
 	in.Subject, in.SignerName, in.PDF = "Về việc đánh số", "Nguyễn Văn A", bytes.NewReader(samplePDF(1))
 	d, err := w.Draft(context.Background(), w.as(officer, "H03"), in)

@@ -307,37 +307,10 @@ func rowOf[K comparable](rows map[K]*Counts, key K) *Counts {
 	return c
 }
 
-// read takes the sums of a part of the projection: once by each breakdown, since
-// the engine adds faster than rows travel.
+// read takes the sums of a part of the projection, and what time alone has
+// changed since they were made.
 func (t *tally) read(ctx context.Context, tx *sqldb.Tx, p ratePart, now int64) error {
-	in := func(a registry.AgencyID) bool { return t.scope == nil || t.scope[a] }
-	agency := []string{"agency"}
-	if t.scope == nil || p.only != "" {
-		agency = nil // no need to look at each agency for the other breakdowns
-	}
-	err := sumRate(ctx, tx, p, []string{"agency"}, func(k rateKey, n int64) {
-		if in(k.Agency) {
-			t.whole(k, int(n))
-			rowOf(t.byAgency, k.Agency).add(k, int(n))
-		}
-	})
-	if err != nil {
-		return err
-	}
-	err = sumRate(ctx, tx, p, append(slices.Clone(agency), "type"), func(k rateKey, n int64) {
-		if len(agency) == 0 || in(k.Agency) {
-			rowOf(t.byType, k.Type).add(k, int(n))
-		}
-	})
-	if err != nil {
-		return err
-	}
-	err = sumRate(ctx, tx, p, append(slices.Clone(agency), "day"), func(k rateKey, n int64) {
-		if len(agency) == 0 || in(k.Agency) {
-			rowOf(t.byDay, k.Day).add(k, int(n))
-		}
-	})
-	if err != nil {
+	if err := sumRate(ctx, tx, p, func(k rateKey, n int64) { t.add(k, int(n)) }); err != nil {
 		return err
 	}
 	return lateRate(ctx, tx, p, now, func(before, after rateKey) {

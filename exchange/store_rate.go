@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -42,7 +43,7 @@ func moveRate(ctx context.Context, tx *sqldb.Tx, from, to int64) (bool, error) {
 }
 
 func clearRate(ctx context.Context, tx *sqldb.Tx) error {
-	for _, table := range []string{"exchange_rate_document", "exchange_rate_delivery", "exchange_rate_sum"} {
+	for _, table := range []string{"exchange_rate_document", "exchange_rate_delivery", "exchange_rate_month"} {
 		if _, err := tx.Exec(ctx, `DELETE FROM `+table); err != nil {
 			return err
 		}
@@ -50,10 +51,11 @@ func clearRate(ctx context.Context, tx *sqldb.Tx) error {
 	return nil
 }
 
-// insertRows writes rows of as many values as there are columns, many per
-// statement.
+// insertRows writes rows of as many values as there are columns, some 210 values per
+// statement: SQLite's driver looks each $n up by its name, which costs the square of
+// how many there are.
 func insertRows(ctx context.Context, tx *sqldb.Tx, head, tail string, columns int, rows [][]any) error {
-	most := max(1, 900/columns)
+	most := max(1, 210/columns)
 	for len(rows) > 0 {
 		chunk := rows[:min(most, len(rows))]
 		rows = rows[len(chunk):]
@@ -106,34 +108,55 @@ func putRateDeliveries(ctx context.Context, tx *sqldb.Tx, list []*rateDelivery) 
 			flags = excluded.flags, since = excluded.since, cause = excluded.cause, marks = excluded.marks`, 12, rows)
 }
 
-// addRateSums adds to the sums, in the order of their keys, and drops those that
-// come to nothing.
+// addRateSums adds to the sums, page by page; pages that come to nothing go.
 func addRateSums(ctx context.Context, tx *sqldb.Tx, delta map[rateKey]int64) error {
-	keys := slices.SortedFunc(maps.Keys(delta), func(a, b rateKey) int {
-		return strings.Compare(fmt.Sprintf("%09d %s", a.Day, a.Agency+registry.AgencyID(a.Type)), fmt.Sprintf("%09d %s", b.Day, b.Agency+registry.AgencyID(b.Type)))
+	pages := ratePages(delta)
+	ids := slices.SortedFunc(maps.Keys(pages), func(a, b ratePageID) int {
+		return cmp.Or(cmp.Compare(a.Month, b.Month), compareText(a.Agency, b.Agency))
 	})
-	rows := make([][]any, len(keys))
-	less := false
-	for i, k := range keys {
-		rows[i] = []any{k.Day, string(k.Agency), k.Type, k.Unit, k.Cause, k.Marks, delta[k]}
-		less = less || delta[k] < 0
-	}
-	err := insertRows(ctx, tx, `INSERT INTO exchange_rate_sum (day, agency, type, unit, cause, marks, n) VALUES `,
-		` ON CONFLICT (day, agency, type, unit, cause, marks) DO UPDATE SET n = exchange_rate_sum.n + excluded.n`, 7, rows)
-	if err != nil || !less {
-		return err
-	}
-	for _, k := range keys {
-		if delta[k] >= 0 {
-			continue
-		}
-		_, err := tx.Exec(ctx, `DELETE FROM exchange_rate_sum WHERE day = $1 AND agency = $2 AND type = $3 AND unit = $4 AND cause = $5 AND marks = $6 AND n = 0`,
-			k.Day, string(k.Agency), k.Type, k.Unit, k.Cause, k.Marks)
-		if err != nil {
+	for part := range slices.Chunk(ids, 200) {
+		if err := changeRatePages(ctx, tx, part, pages); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func changeRatePages(ctx context.Context, tx *sqldb.Tx, ids []ratePageID, delta map[ratePageID]map[rateKey]int64) error {
+	sums := make(map[ratePageID]map[rateKey]int64, len(ids))
+	q := query{text: `SELECT month, agency, body FROM exchange_rate_month WHERE`}
+	for i, id := range ids {
+		sums[id] = maps.Clone(delta[id])
+		q.args = append(q.args, id.Month, string(id.Agency))
+		q.text += fmt.Sprintf(`%s (month = $%d AND agency = $%d)`, map[bool]string{false: " OR"}[i == 0], len(q.args)-1, len(q.args))
+	}
+	err := eachRatePage(ctx, tx, q, func(k rateKey, n int64) {
+		sums[ratePageID{Month: monthNumber(k.Day), Agency: k.Agency}][k] += n
+	})
+	if err != nil {
+		return err
+	}
+	rows := make([][]any, 0, len(ids))
+	for _, id := range ids {
+		if body := encodeRatePage(id, sums[id]); body != "" {
+			rows = append(rows, []any{id.Month, string(id.Agency), body})
+		} else if _, err := tx.Exec(ctx, `DELETE FROM exchange_rate_month WHERE month = $1 AND agency = $2`, id.Month, string(id.Agency)); err != nil {
+			return err
+		}
+	}
+	return insertRows(ctx, tx, `INSERT INTO exchange_rate_month (month, agency, body) VALUES `, ` ON CONFLICT (month, agency) DO UPDATE SET body = excluded.body`, 3, rows)
+}
+
+// eachRatePage visits the sums of the pages that a query gives.
+func eachRatePage(ctx context.Context, tx *sqldb.Tx, q query, visit func(rateKey, int64)) error {
+	return forEach(ctx, tx, func(row scanner) error {
+		var id ratePageID
+		var body string
+		if err := row.Scan(&id.Month, &id.Agency, &body); err != nil {
+			return err
+		}
+		return decodeRatePage(id, body, visit)
+	}, q.text, q.args...)
 }
 
 func scanRateDocument(row scanner, more ...any) (rateDocument, error) {
@@ -218,15 +241,7 @@ func eachRateDelivery(ctx context.Context, tx *sqldb.Tx, visit func(v rateDelive
 }
 
 func eachRateSum(ctx context.Context, tx *sqldb.Tx, visit func(rateKey, int64)) error {
-	return forEach(ctx, tx, func(row scanner) error {
-		var k rateKey
-		var n int64
-		err := row.Scan(&k.Day, &k.Agency, &k.Type, &k.Unit, &k.Cause, &k.Marks, &n)
-		if err == nil {
-			visit(k, n)
-		}
-		return err
-	}, `SELECT day, agency, type, unit, cause, marks, n FROM exchange_rate_sum`)
+	return eachRatePage(ctx, tx, query{text: `SELECT month, agency, body FROM exchange_rate_month`}, visit)
 }
 
 // ratePart is which rows of the projection are asked for; days count from 1
@@ -250,31 +265,19 @@ func (p ratePart) query(text string) query {
 	return q
 }
 
-// sumRate gives the sums by one or more columns of day, agency, type; the fields
-// of the key that are not asked for stay empty.
-func sumRate(ctx context.Context, tx *sqldb.Tx, p ratePart, by []string, add func(rateKey, int64)) error {
-	columns := strings.Join(append(slices.Clone(by), "unit", "cause", "marks"), ", ")
-	q := p.query(`SELECT ` + columns + `, CAST(SUM(n) AS BIGINT) FROM exchange_rate_sum`)
-	return forEach(ctx, tx, func(row scanner) error {
-		var k rateKey
-		var n int64
-		dest := make([]any, 0, 7)
-		for _, c := range by {
-			switch c {
-			case "day":
-				dest = append(dest, &k.Day)
-			case "agency":
-				dest = append(dest, &k.Agency)
-			case "type":
-				dest = append(dest, &k.Type)
-			}
+// sumRate visits the sums of a part of the projection.
+func sumRate(ctx context.Context, tx *sqldb.Tx, p ratePart, visit func(rateKey, int64)) error {
+	q := query{text: `SELECT month, agency, body FROM exchange_rate_month`}
+	q.and(` WHERE month >= $%d`, monthNumber(p.from))
+	q.and(` AND month <= $%d`, monthNumber(p.to-1))
+	if p.only != "" {
+		q.and(` AND agency = $%d`, string(p.only))
+	}
+	return eachRatePage(ctx, tx, q, func(k rateKey, n int64) {
+		if k.Day >= p.from && k.Day < p.to && (p.docType == "" || k.Type == p.docType) {
+			visit(k, n)
 		}
-		err := row.Scan(append(dest, &k.Unit, &k.Cause, &k.Marks, &n)...)
-		if err == nil {
-			add(k, n)
-		}
-		return err
-	}, q.text+` GROUP BY `+columns, q.args...)
+	})
 }
 
 // lateRate visits the documents and deliveries whose cause depends on the time

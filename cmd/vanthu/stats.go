@@ -1,14 +1,11 @@
 package main
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -68,9 +65,17 @@ func (c statsCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		report := newStatsReport(stats, c.By)
-		report.Publisher, report.Made = hub.config.Name, time.Now()
-		return c.deliver(a, func(w io.Writer) error { return report.write(w, c.Format) })
+		return c.deliver(a, func(w io.Writer) error {
+			switch c.Format {
+			case "csv":
+				return stats.Table(c.By).CSV(w)
+			case "xlsx":
+				return stats.Paper(c.By, hub.config.Name).XLSX(w)
+			case "pdf":
+				return stats.Paper(c.By, hub.config.Name).PDF(w)
+			}
+			return json.NewEncoder(w).Encode(stats)
+		})
 	})
 }
 
@@ -133,204 +138,4 @@ func (c statsCmd) recompute(a *app, hub *Hub, query exchange.RateQuery) error {
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
-}
-
-// statsReport is the exchange rate of a period as rows of one kind, for a person to read.
-type statsReport struct {
-	*exchange.Stats
-	By        string // agency, type, day
-	Rows      []statsRow
-	Publisher string    // who gives the report
-	Made      time.Time // when
-}
-
-// statsRow is one agency, type of document or day.
-type statsRow struct {
-	Code, Name string
-	exchange.Counts
-}
-
-func newStatsReport(stats *exchange.Stats, by string) statsReport {
-	r := statsReport{Stats: stats, By: by}
-	switch by {
-	case "type":
-		for _, row := range stats.ByType {
-			r.Rows = append(r.Rows, statsRow{row.Type, row.Name, row.Counts})
-		}
-	case "day":
-		for _, row := range stats.ByDay {
-			name := row.Day
-			if day, err := time.Parse(time.DateOnly, row.Day); err == nil {
-				name = day.Format("02/01/2006")
-			}
-			r.Rows = append(r.Rows, statsRow{row.Day, name, row.Counts})
-		}
-	default:
-		for _, row := range stats.ByAgency {
-			r.Rows = append(r.Rows, statsRow{string(row.Agency), row.Name, row.Counts})
-		}
-	}
-	return r
-}
-
-func (r statsReport) write(w io.Writer, format string) error {
-	switch format {
-	case "csv":
-		return r.writeCSV(w)
-	case "xlsx":
-		return r.writeXLSX(w)
-	case "pdf":
-		return r.writePDF(w)
-	}
-	return json.NewEncoder(w).Encode(r.Stats)
-}
-
-// writeCSV writes one line per row and one for all, with a byte-order mark so that spreadsheets read the Vietnamese
-// names as UTF-8. The first column is named for what the rows are.
-func (r statsReport) writeCSV(w io.Writer) error {
-	if _, err := io.WriteString(w, "\xEF\xBB\xBF"); err != nil {
-		return err
-	}
-	out := csv.NewWriter(w)
-	err := out.Write([]string{
-		r.By, "name", "population", "electronic", "rate", "deliveries", "arrived", "registered", "completed", "refused",
-		"recalled", "delivery_rate", "cancelled", "excluded",
-	})
-	for _, row := range append(r.Rows[:len(r.Rows):len(r.Rows)], statsRow{"", "Tổng", r.Counts}) {
-		line := []string{cell(row.Code), cell(row.Name)}
-		line = append(line, integers(row.Population, row.Electronic)...)
-		line = append(line, ratio(row.Rate))
-		line = append(line, integers(row.Deliveries, row.Arrived, row.Registered, row.Completed, row.Refused, row.Recalled)...)
-		line = append(line, ratio(row.DeliveryRate))
-		line = append(line, integers(row.Cancelled, row.Excluded)...)
-		err = errors.Join(err, out.Write(line))
-	}
-	out.Flush()
-	return errors.Join(err, out.Error())
-}
-
-func integers(numbers ...int) []string {
-	texts := make([]string, 0, len(numbers))
-	for _, n := range numbers {
-		texts = append(texts, strconv.Itoa(n))
-	}
-	return texts
-}
-
-func ratio(r float64) string { return strconv.FormatFloat(r, 'f', 4, 64) }
-
-// cell keeps a spreadsheet from running a text as a formula.
-func cell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
-		return "'" + text
-	}
-	return text
-}
-
-// What a person reads is the same in every form: title, period, sentences, names of columns.
-const (
-	statsTitle     = "Tỷ lệ gửi, nhận văn bản điện tử"
-	nothingMissing = "Không có văn bản hay lượt gửi nào còn thiếu."
-)
-
-func (r statsReport) period() string {
-	return "Từ ngày " + r.From.In(vietnam()).Format("02/01/2006") + " đến hết ngày " + r.To.In(vietnam()).Add(-time.Microsecond).Format("02/01/2006")
-}
-
-func (r statsReport) definition() string {
-	return fmt.Sprintf("Cách tính (định nghĩa làm việc, phiên bản %s): tỷ lệ là số văn bản đã gửi qua hệ thống với chữ ký số hợp lệ của cơ quan "+
-		"(QĐ 28/2018/QĐ-TTg Điều 4) chia cho số văn bản đã cấp số, phát hành trong kỳ; không tính %s số đã hủy và %s văn bản mà một bên không "+
-		"nhận được bằng điện tử (Điều 7). Văn bản mật không thuộc phạm vi (Điều 1). QĐ 28/2018/QĐ-TTg và NĐ 30/2020/NĐ-CP không ấn định công thức.",
-		r.Definition, grouped(r.Cancelled), grouped(r.Excluded))
-}
-
-// sentences say the two rates in words, by document and by delivery.
-func (r statsReport) sentences() []string {
-	if r.Population == 0 {
-		return []string{"Không có văn bản nào được phát hành trong kỳ."}
-	}
-	said := []string{fmt.Sprintf("%s trên %s văn bản phát hành trong kỳ được gửi điện tử có chữ ký số hợp lệ của cơ quan.", grouped(r.Electronic), grouped(r.Population))}
-	if r.Deliveries > 0 {
-		good := r.Arrived - r.Refused - r.Recalled
-		said = append(said, fmt.Sprintf("Theo lượt gửi: %s (%s trên %s lượt đến nơi nhận, không bị trả lại hay lấy lại).", share(good, r.Deliveries), grouped(good), grouped(r.Deliveries)))
-	}
-	return said
-}
-
-func (r statsReport) rowsAre() string {
-	switch r.By {
-	case "type":
-		return "Loại văn bản"
-	case "day":
-		return "Ngày ban hành"
-	}
-	return "Cơ quan"
-}
-
-// figure is one column of numbers.
-type figure struct {
-	name string
-	of   func(exchange.Counts) int
-}
-
-func documentFigures() []figure {
-	return []figure{
-		{"Văn bản phát hành", func(c exchange.Counts) int { return c.Population }},
-		{"Gửi điện tử", func(c exchange.Counts) int { return c.Electronic }},
-	}
-}
-
-func deliveryFigures() []figure {
-	return []figure{
-		{"Lượt gửi", func(c exchange.Counts) int { return c.Deliveries }},
-		{"Đã đến", func(c exchange.Counts) int { return c.Arrived }},
-		{"Đã vào sổ", func(c exchange.Counts) int { return c.Registered }},
-		{"Hoàn thành", func(c exchange.Counts) int { return c.Completed }},
-		{"Bị trả lại", func(c exchange.Counts) int { return c.Refused }},
-		{"Đã lấy lại", func(c exchange.Counts) int { return c.Recalled }},
-	}
-}
-
-// unitOf names what a cause counts.
-func unitOf(m exchange.Missing) string {
-	if m.Of == exchange.OfDocument {
-		return "văn bản"
-	}
-	return "lượt gửi"
-}
-
-// ownerOf names whose turn it is.
-func ownerOf(m exchange.Missing) string {
-	switch m.Owner {
-	case registry.RoleClerk:
-		return "Văn thư"
-	case registry.RoleLeader:
-		return "Lãnh đạo"
-	case registry.RoleOfficer:
-		return "Chuyên viên"
-	case registry.RoleAdministrator:
-		return "Quản trị"
-	}
-	return "Hệ thống"
-}
-
-// grouped writes a number as is usual in Vietnam: 17.024.
-func grouped(n int) string {
-	digits := strconv.Itoa(n)
-	for at := len(digits) - 3; at > 0; at -= 3 {
-		digits = digits[:at] + "." + digits[at:]
-	}
-	return digits
-}
-
-// share writes a part as a percentage with a decimal comma. It cuts and does not round: only all is 100 %.
-func share(part, whole int) string {
-	if whole == 0 {
-		return "–"
-	}
-	tenths := part * 1000 / whole
-	if tenths%10 == 0 {
-		return fmt.Sprintf("%d %%", tenths/10)
-	}
-	return fmt.Sprintf("%d,%d %%", tenths/10, tenths%10)
 }

@@ -31,16 +31,28 @@ func OpenPostgres(ctx context.Context, url string) (*DB, error) {
 	if err := pool.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening PostgreSQL at %s: %w", config.Host, err), pool.Close())
 	}
-	return &DB{engine: Postgres, writers: pool, readers: pool}, nil
+	return &DB{engine: Postgres, writers: pool, readers: pool, turn: make(chan struct{}, 1)}, nil
 }
 
 // updatePostgres runs fn in a transaction of its own and repeats it from the
-// start when PostgreSQL reports a collision with another.
+// start when PostgreSQL reports a collision with another. Who has collided more
+// than once waits for a turn: of the many that want one row, as the clerks of an
+// agency want its counters, one at a time tries again, so that each gets through
+// and few work in vain.
 func (db *DB) updatePostgres(ctx context.Context, level sql.IsolationLevel, fn func(context.Context, *Tx) error) error {
 	for try := 1; ; try++ {
 		err := db.tryPostgres(ctx, level, fn)
 		if err == nil || !isCollision(err) || try == maxCollisions {
 			return err
+		}
+		if try == 2 {
+			select {
+			case db.turn <- struct{}{}:
+				defer func() { <-db.turn }()
+			case <-ctx.Done():
+				return errors.Join(ctx.Err(), err)
+			}
+			continue
 		}
 		limit := min(time.Millisecond<<min(try, 7), 100*time.Millisecond)
 		select {

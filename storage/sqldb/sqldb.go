@@ -45,9 +45,10 @@ const (
 // DB is an open database. Its methods may be called from many goroutines.
 type DB struct {
 	engine  Engine
-	writers *sql.DB // SQLite: one connection; PostgreSQL: the pool
-	readers *sql.DB // SQLite: query_only connections; PostgreSQL: the same pool
-	group   *group  // SQLite only: the group commit
+	writers *sql.DB       // SQLite: one connection; PostgreSQL: the pool
+	readers *sql.DB       // SQLite: query_only connections; PostgreSQL: the same pool
+	group   *group        // SQLite only: the group commit
+	turn    chan struct{} // PostgreSQL only: one place, for who tries again; see updatePostgres
 	closed  atomic.Bool
 }
 
