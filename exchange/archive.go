@@ -109,7 +109,7 @@ func (s *Service) dossier(ctx context.Context, id DocumentID) (d *dossier, err e
 		for _, v := range d.deliveries {
 			doc.Recipients = append(doc.Recipients, v.Recipient)
 		}
-		if d.receipts, err = selectReceipts(ctx, tx, `document`, string(id), true); err != nil {
+		if d.receipts, err = selectAllReceipts(ctx, tx, id); err != nil {
 			return err
 		}
 		if d.report, err = selectReport(ctx, tx, id); err != nil {

@@ -18,6 +18,9 @@ const ChannelAxis = "axis"
 type Consignment struct {
 	Delivery DeliveryID
 	Envelope Envelope
+	// Taken records that the channel has the document. The exchange calls it after CarryDocument; a channel that gets the
+	// recipient's answer in the same breath calls it before it hands the answer over.
+	Taken func(ctx context.Context) error
 }
 
 // Carrier is a channel to agencies that this hub does not serve itself. Carrying is at least once: the same consignment
@@ -63,7 +66,8 @@ const carryAgain = 24 * time.Hour
 func (s *Service) carry(ctx context.Context, channel string, c Carrier, batch []waiting) error {
 	for i := range batch {
 		w := &batch[i]
-		err := c.CarryDocument(ctx, Consignment{Delivery: w.ID, Envelope: w.document.envelope(w.Recipient)})
+		taken := func(ctx context.Context) error { return s.carried(ctx, channel, w) }
+		err := c.CarryDocument(ctx, Consignment{Delivery: w.ID, Envelope: w.document.envelope(w.Recipient), Taken: taken})
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -73,21 +77,29 @@ func (s *Service) carry(ctx context.Context, channel string, c Carrier, batch []
 			}
 			continue
 		}
-		now := s.clock()
-		err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-			first, err := markCarried(ctx, tx, w.ID, channel, now.Add(carryAgain), now)
-			if err != nil || !first {
-				return err
-			}
-			f := facts{"agency": string(w.document.Agency), "recipient": string(w.Recipient), "channel": channel, "digest": string(w.document.PDF.Digest)}
-			if err := addAddressed(ctx, tx, f, w.Document, w.Recipient); err != nil {
-				return err
-			}
-			return s.evidence(ctx, tx, "delivery.carried", string(w.Document), now, registry.System("deliveries"), f)
-		})
-		if err != nil {
-			return fmt.Errorf("recording a consignment: %w", err)
+		if err := taken(ctx); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// carried records that a channel has a consignment, once.
+func (s *Service) carried(ctx context.Context, channel string, w *waiting) error {
+	now := s.clock()
+	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+		first, err := markCarried(ctx, tx, w.ID, channel, now.Add(carryAgain), now)
+		if err != nil || !first {
+			return err
+		}
+		f := facts{"agency": string(w.document.Agency), "recipient": string(w.Recipient), "channel": channel, "digest": string(w.document.PDF.Digest)}
+		if err := addAddressed(ctx, tx, f, w.Document, w.Recipient); err != nil {
+			return err
+		}
+		return s.evidence(ctx, tx, "delivery.carried", string(w.Document), now, registry.System("deliveries"), f)
+	})
+	if err != nil {
+		return fmt.Errorf("recording a consignment: %w", err)
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ const checkBatch = 500
 // The bytes of blobs and the log are checked by storage. The error is I/O.
 func (s *Service) Check(ctx context.Context, yield func(problem string)) error {
 	for _, part := range []func(context.Context, func(string)) error{
-		s.checkNumbers, s.checkLost, s.checkDocuments, s.checkDeliveries, s.checkReceipts, s.checkIncoming, s.checkRate,
+		s.checkNumbers, s.checkLost, s.checkDocuments, s.checkDeliveries, s.checkReceipts, s.checkForeign, s.checkIncoming, s.checkRate,
 	} {
 		if err := part(ctx, yield); err != nil {
 			return fmt.Errorf("checking the exchange: %w", err)
@@ -159,6 +159,9 @@ func (s *Service) checkDeliveries(ctx context.Context, yield func(string)) error
 			after = string(d.id)
 			if (d.transport == TransportDone) != (d.status != StatusNone) {
 				yield(fmt.Sprintf("delivery %s: transport %s with status %q", d.id, d.transport, d.status))
+			}
+			if d.channel != registry.ChannelLocal && d.channel != ChannelHub {
+				continue // statuses of other channels bear no receipt of ours
 			}
 			if d.last != d.step {
 				yield(fmt.Sprintf("delivery %s: its status is that of step %d, the last receipt's is %d", d.id, d.step, d.last))

@@ -329,7 +329,7 @@ func (s *Service) Receipts(ctx context.Context, by registry.Actor, id DocumentID
 		if _, err := s.ownDocument(ctx, tx, by, id); err != nil {
 			return err
 		}
-		out, err = selectReceipts(ctx, tx, `document`, string(id), true)
+		out, err = selectAllReceipts(ctx, tx, id)
 		return err
 	})
 	return out, storageError("reading receipts", err)

@@ -47,9 +47,9 @@ func insertArrivalRow(ctx context.Context, tx *sqldb.Tx, id IncomingID, a *arriv
 	if differs {
 		flag = 1
 	}
-	res, err := tx.Exec(ctx, `INSERT INTO exchange_arrival (id, incoming, agency, sender, document, channel, ref, at, pdf, pdf_size, envelope, differs, settled, settler, note)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,0,'','') ON CONFLICT DO NOTHING`,
-		newID(), string(id), string(a.env.To), string(a.env.From), string(a.env.Document), a.channel, a.ref, sqldb.Micros(now), string(a.pdf.Digest), a.pdf.Size, envelope, flag)
+	res, err := tx.Exec(ctx, `INSERT INTO exchange_arrival (id, incoming, agency, sender, document, channel, ref, at, pdf, pdf_size, envelope, differs, settled, settler, note, sent)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,0,'','',$13) ON CONFLICT DO NOTHING`,
+		newID(), string(id), string(a.env.To), string(a.env.From), string(a.env.Document), a.channel, a.ref, sqldb.Micros(now), string(a.pdf.Digest), a.pdf.Size, envelope, flag, sqldb.Micros(a.env.Sent))
 	if err != nil {
 		return false, err
 	}

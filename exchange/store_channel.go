@@ -28,15 +28,14 @@ func settleDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, transport,
 
 // markCarried notes that the channel has a delivery; it tells whether it is the first time.
 func markCarried(ctx context.Context, tx *sqldb.Tx, id DeliveryID, channel string, again, now time.Time) (bool, error) {
-	var was string
-	var attempts int
-	err := tx.QueryRow(ctx, `SELECT transport, attempts FROM exchange_delivery WHERE id = $1`, string(id)).Scan(&was, &attempts)
+	var was, failed string
+	err := tx.QueryRow(ctx, `SELECT transport, last_error FROM exchange_delivery WHERE id = $1`, string(id)).Scan(&was, &failed)
 	if err != nil || was == TransportDone || was == TransportFail {
 		return false, err
 	}
 	_, err = tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'processing', channel = $4, last_error = '', next = $2, updated = $3 WHERE id = $1`,
 		string(id), sqldb.Micros(again), sqldb.Micros(now), channel)
-	return was == TransportInitial || attempts > 0, err
+	return was == TransportInitial || failed != "", err
 }
 
 // nextStep gives the step of a status that carries none of its own.

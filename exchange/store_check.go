@@ -153,14 +153,16 @@ func selectDeliveryFacts(ctx context.Context, tx *sqldb.Tx, after string, limit 
 	// those of a document are as many as its deliveries.
 	const receipts = ` FROM exchange_incoming i JOIN exchange_receipt r ON r.incoming = i.id
 		WHERE i.agency = v.recipient AND i.sender = v.sender AND i.document = v.document AND r.accepted > 0`
+	const foreign = ` FROM exchange_foreign_receipt r WHERE r.document = v.document AND r.from_agency = v.recipient`
+	const same = ` AND r.step = v.step AND r.status = v.status AND r.arrival_number = v.arrival_number
+				AND v.final = CASE WHEN r.status IN ('02', '06', '15') THEN 1 ELSE 0 END`
 	return sqldb.Collect(ctx, tx, func(row scanner) (deliveryFacts, error) {
 		var f deliveryFacts
 		err := row.Scan(&f.id, &f.document, &f.recipient, &f.channel, &f.transport, &f.status, &f.step, &f.last, &f.receipts, &f.arrivals)
 		return f, err
 	}, `SELECT v.id, v.document, v.recipient, v.channel, v.transport, v.status, v.step,
-			(SELECT COALESCE(MAX(r.step), 0)`+receipts+`),
-			(SELECT COUNT(*)`+receipts+` AND r.step = v.step AND r.status = v.status AND r.arrival_number = v.arrival_number
-				AND v.final = CASE WHEN r.status IN ('02', '06', '15') THEN 1 ELSE 0 END),
+			(SELECT COALESCE(MAX(r.step), 0)`+receipts+`) + (SELECT COALESCE(MAX(r.step), 0)`+foreign+`),
+			(SELECT COUNT(*)`+receipts+same+`) + (SELECT COUNT(*)`+foreign+same+`),
 			(SELECT COUNT(*) FROM exchange_incoming i WHERE i.agency = v.recipient AND i.sender = v.sender AND i.document = v.document AND i.pdf = d.pdf)
 		FROM exchange_delivery v JOIN exchange_document d ON d.id = v.document WHERE v.id > $1 ORDER BY v.id LIMIT $2`, after, limit)
 }

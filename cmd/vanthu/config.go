@@ -31,6 +31,7 @@ type Config struct {
 	Trust    TrustConfig   `toml:"trust" doc:"trust lists, and whom to ask whether a certificate was revoked"`
 	Mail     MailConfig    `toml:"mail" doc:"mail that leaves the hub"`
 	Webhooks WebhookConfig `toml:"webhooks" doc:"programs that are told of events"`
+	Peers    PeersConfig   `toml:"peers" doc:"exchange with other hubs"`
 }
 
 // ListenConfig holds the addresses of the doors, host:port each.
@@ -91,6 +92,12 @@ type WebhookConfig struct {
 	AllowPrivate bool `toml:"allow_private" doc:"let a receiver stand on a private or loopback address and be called without TLS; for receivers beside the hub"`
 }
 
+// PeersConfig says how this hub and others reach each other.
+type PeersConfig struct {
+	URL         string `toml:"url" doc:"https address under which other hubs reach this one; empty: they do not, this hub fetches what they have for it"`
+	PollSeconds int    `toml:"poll_seconds" doc:"seconds after which other hubs are asked for news, although they bring it by themselves"`
+}
+
 // DefaultConfig is the configuration of a hub on one machine, on loopback only.
 func DefaultConfig() Config {
 	return Config{
@@ -103,6 +110,7 @@ func DefaultConfig() Config {
 		Storage: StorageConfig{RetentionDays: 3650},
 		Limits:  LimitsConfig{MaxPDF: 100 << 20, MaxMessage: 50 << 20},
 		Trust:   TrustConfig{Revocation: true},
+		Peers:   PeersConfig{PollSeconds: 300},
 	}
 }
 
@@ -162,6 +170,9 @@ func (c Config) Validate() error {
 	}
 	if u, err := url.Parse(c.Trust.PublicURL); c.Trust.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		return fmt.Errorf("trust.public_url = %q: not an http address", c.Trust.PublicURL)
+	}
+	if c.Peers.PollSeconds < 1 {
+		return errors.New("peers.poll_seconds is not above zero")
 	}
 	if c.Storage.RetentionDays < 0 {
 		return errors.New("storage.retention_days is negative")

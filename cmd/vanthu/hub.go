@@ -19,6 +19,7 @@ import (
 	"vanthu/exchange/axis"
 	"vanthu/exchange/console"
 	"vanthu/exchange/httpapi"
+	"vanthu/exchange/peer"
 	"vanthu/exchange/registry"
 	"vanthu/exchange/webhook"
 	"vanthu/mail"
@@ -46,6 +47,7 @@ type Hub struct {
 	Mail     *mail.Store
 	Webhooks *webhook.Hooks
 	axis     *axis.Server
+	peers    *peer.Peers
 
 	http          *http.Server
 	smtp          *smtpd.Server
@@ -130,7 +132,7 @@ func openHub(ctx context.Context, o hubOptions) (_ *Hub, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the exchange: %w", err)
 	}
-	if err := errors.Join(h.openWebhooks(o.now), h.openAxis(o.now)); err != nil {
+	if err := errors.Join(h.openWebhooks(o.now), h.openAxis(o.now), h.openPeers(ctx, o)); err != nil {
 		return nil, err
 	}
 	return h, nil
@@ -148,6 +150,33 @@ func (h *Hub) openAxis(now func() time.Time) error {
 	})
 	if err != nil {
 		return fmt.Errorf("open the axis: %w", err)
+	}
+	return nil
+}
+
+// openPeers opens the exchange with other hubs.
+func (h *Hub) openPeers(ctx context.Context, o hubOptions) error {
+	key, err := h.identity.sealKey("peer")
+	if err != nil {
+		return err
+	}
+	var pins []string
+	if h.config.Listen.HTTPTLS {
+		pin, err := h.identity.tlsPin()
+		if err != nil {
+			return err
+		}
+		pins = append(pins, pin)
+	}
+	h.peers, err = peer.New(ctx, peer.Config{
+		DB: h.Store.DB, Blobs: h.Store.Blobs, Jobs: h.Store.Jobs, Registry: h.Registry, Service: h.Service, Key: key, Dir: o.dir,
+		Name: h.config.Name, URL: h.config.Peers.URL, ReceiptKey: h.identity.receiptKey, ContentKey: h.identity.contentKey, TLSPins: pins,
+		Now: o.now, Logger: h.log, AllowPlain: h.config.Insecure,
+		MaxPart:   h.config.Limits.MaxPDF + h.config.Limits.MaxPDF/1024 + 1<<10, // encrypted
+		PollEvery: time.Duration(h.config.Peers.PollSeconds) * time.Second,
+	})
+	if err != nil {
+		return fmt.Errorf("open the exchange with other hubs: %w", err)
 	}
 	return nil
 }
@@ -245,7 +274,7 @@ func (h *Hub) start(ctx context.Context) error {
 	}
 	h.metrics = &http.Server{Handler: h.metricsHandler(), ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
 	tuneMemory(os.Getenv)
-	if err := h.Service.Resume(ctx); err != nil {
+	if err := errors.Join(h.Service.Resume(ctx), h.peers.Resume(ctx)); err != nil {
 		return fmt.Errorf("resume the deliveries: %w", err)
 	}
 	if err := errors.Join(
@@ -346,6 +375,8 @@ func (h *Hub) handler() (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api)
 	mux.Handle("/axis/", h.axis)
+	mux.Handle("/.well-known/hx", h.peers)
+	mux.Handle("/hx/v1/", h.peers)
 	if authority, ok := h.tsa.(http.Handler); ok {
 		mux.Handle("POST /tsa", authority)
 	}

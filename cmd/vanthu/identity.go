@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"vanthu/exchange/peer"
 	"vanthu/exchange/registry"
 	"vanthu/signing/keys"
 	"vanthu/signing/pki"
@@ -27,7 +28,8 @@ import (
 //	keys/ca/       the authority (ca.pem, ca.key, ca.crl)
 //	keys/tsa.*     the embedded time-stamp authority
 //	keys/webhook.key, keys/axis.key  seal the secrets of webhooks and of axis systems
-//	keys/receipt/  one pair per agency, named by the SHA-256 of its code
+//	keys/peer.key  seals this hub's keys towards other hubs
+//	keys/receipt/, keys/content/  one pair per agency, named by the SHA-256 of its code
 //	tls/server.*   TLS of every door
 type identity struct {
 	dir       string
@@ -35,7 +37,7 @@ type identity struct {
 	authority *pki.Authority
 
 	mu       sync.Mutex
-	receipts map[registry.AgencyID]*keys.Key
+	agencies map[string]*keys.Key // by file
 }
 
 // makeIdentity creates the authority and the keys of a new data folder.
@@ -52,7 +54,7 @@ func makeIdentity(dir, name, domain, publicURL string, now func() time.Time) (*i
 	if err := authority.Save(filepath.Join(dir, "keys/ca")); err != nil {
 		return nil, fmt.Errorf("save the certificate authority: %w", err)
 	}
-	id := &identity{dir: dir, name: name, authority: authority, receipts: make(map[registry.AgencyID]*keys.Key)}
+	id := &identity{dir: dir, name: name, authority: authority, agencies: make(map[string]*keys.Key)}
 	if _, err := id.issue("tls/server", pki.IssueRequest{
 		Subject: pkix.Name{Organization: []string{name}, CommonName: domain}, Usage: pki.UsageTLS,
 		DNSNames: []string{"localhost", domain}, IPs: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
@@ -90,7 +92,7 @@ func loadIdentity(dir, name, publicURL string, now func() time.Time) (*identity,
 	if err != nil {
 		return nil, fmt.Errorf("load the certificate authority of %s: %w", dir, err)
 	}
-	return &identity{dir: dir, name: name, authority: authority, receipts: make(map[registry.AgencyID]*keys.Key)}, nil
+	return &identity{dir: dir, name: name, authority: authority, agencies: make(map[string]*keys.Key)}, nil
 }
 
 // issue makes a key, has it certified and writes it as name.pem and name.key.
@@ -165,25 +167,46 @@ func writeKeyFile(name string, data []byte) error {
 
 // receiptKey returns the key that signs receipts (biên nhận) in an agency's name, made at its first use.
 func (id *identity) receiptKey(_ context.Context, agency registry.AgencyID) (*keys.Key, error) {
+	return id.agencyKey(agency, "keys/receipt", "Biên nhận ", pki.UsageReceipt)
+}
+
+// contentKey returns the key that opens what other hubs encrypt to an agency, made at its first use.
+func (id *identity) contentKey(_ context.Context, agency registry.AgencyID) (*keys.Key, error) {
+	return id.agencyKey(agency, "keys/content", "Giải mã ", pki.UsageContent)
+}
+
+func (id *identity) agencyKey(agency registry.AgencyID, folder, title string, usage pki.IssuedUsage) (*keys.Key, error) {
+	sum := sha256.Sum256([]byte(agency))
+	name := folder + "/" + hex.EncodeToString(sum[:16])
 	id.mu.Lock()
 	defer id.mu.Unlock()
-	if key, ok := id.receipts[agency]; ok {
+	if key, ok := id.agencies[name]; ok {
 		return key, nil
 	}
-	sum := sha256.Sum256([]byte(agency))
-	name := "keys/receipt/" + hex.EncodeToString(sum[:16])
 	key, err := id.load(name)
 	if errors.Is(err, os.ErrNotExist) {
+		if err := os.MkdirAll(filepath.Join(id.dir, folder), 0o700); err != nil {
+			return nil, fmt.Errorf("make the folder of keys: %w", err)
+		}
 		key, err = id.issue(name, pki.IssueRequest{
-			Subject: pkix.Name{Organization: []string{id.name}, OrganizationalUnit: []string{string(agency)}, CommonName: "Biên nhận " + string(agency)},
-			Usage:   pki.UsageReceipt,
+			Subject: pkix.Name{Organization: []string{id.name}, OrganizationalUnit: []string{string(agency)}, CommonName: title + string(agency)},
+			Usage:   usage,
 		})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("receipt key of %s: %w", agency, err)
+		return nil, fmt.Errorf("%s of %s: %w", folder, agency, err)
 	}
-	id.receipts[agency] = key
+	id.agencies[name] = key
 	return key, nil
+}
+
+// tlsPin names the TLS key of every door, for other hubs.
+func (id *identity) tlsPin() (string, error) {
+	pair, err := tls.LoadX509KeyPair(filepath.Join(id.dir, "tls/server.pem"), filepath.Join(id.dir, "tls/server.key"))
+	if err != nil {
+		return "", fmt.Errorf("load the TLS certificate: %w", err)
+	}
+	return peer.Pin(pair.Leaf.RawSubjectPublicKeyInfo), nil
 }
 
 // tlsConfig is the TLS of every door: the hub's own certificate, TLS 1.2 or newer.

@@ -67,6 +67,8 @@ type cli struct {
 	Person   personCmd   `cmd:"" help:"Người dùng: điều động, đổi vai trò, khóa. | People: move, change roles, close."`
 	Delegate delegateCmd `cmd:"" help:"Ủy quyền, giao quyền có thời hạn. | Delegations with dates."`
 	Axis     axisCmd     `cmd:"" help:"Hệ thống của cơ quan kết nối qua API Trục liên thông. | Systems that connect over the API of the national axis."`
+	Peer     peerCmd     `cmd:"" help:"Máy chủ khác trao đổi văn bản với máy chủ này. | Other hubs that exchange documents with this one."`
+	Compare  compareCmd  `cmd:"" name:"reconcile" help:"Đối soát sổ văn bản với một máy chủ khác. | Compare the registers with another hub."`
 	Account  accountCmd  `cmd:"" help:"Tài khoản thư công vụ. | Mail accounts."`
 	Books    bookCmd     `cmd:"" name:"register" help:"In sổ đăng ký văn bản đi, đến, sổ theo dõi, báo cáo giải quyết. | Print registers and handling reports."`
 	Stats    statsCmd    `cmd:"" help:"Tỷ lệ gửi nhận văn bản điện tử. | The exchange rate."`

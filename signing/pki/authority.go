@@ -68,6 +68,8 @@ const (
 	UsageOCSPResponder
 	// UsageAuthority is a subordinate authority that may issue end-entity certificates only.
 	UsageAuthority
+	// UsageContent opens content that is encrypted to an agency.
+	UsageContent
 )
 
 // IssueRequest says what to issue.
@@ -266,6 +268,9 @@ func (u IssuedUsage) fill(c *x509.Certificate) error {
 	case UsageReceipt:
 		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
 		c.UnknownExtKeyUsage = []asn1.ObjectIdentifier{documentSigning}
+	case UsageContent:
+		c.KeyUsage = x509.KeyUsageKeyAgreement
+		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
 	case UsageTSA:
 		// The extension must be critical, which crypto/x509 does not do by itself.
 		value, err := asn1.Marshal([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 8}})

@@ -1,0 +1,167 @@
+package peer
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"sort"
+	"strconv"
+	"strings"
+
+	"vanthu/exchange"
+	"vanthu/exchange/registry"
+)
+
+// A day's lines between two hubs are the leaves of a tree of sixteen branches at each node: a line's place is the
+// SHA-256 of what names it, its value that of what it says. Both sides build the same tree, and going down only where
+// two nodes differ finds every line that differs. Hashes are cut to 16 bytes on the way.
+const (
+	digits   = "0123456789abcdef"
+	hashCut  = 32 // hex digits
+	leafMost = 8  // lines below which a node is told in full
+)
+
+// leaf is one line: the document at one recipient.
+type leaf struct {
+	place string // hex, 64 digits
+	value string // hex, hashCut digits
+	line  exchange.RegisterLine
+}
+
+func hashed(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
+	return hex.EncodeToString(sum[:])
+}
+
+// placeOf names a line by document and both agencies. The ids of documents are random, so that a place tells nothing to
+// whoever has not the document.
+func placeOf(document exchange.DocumentID, from, to registry.AgencyID) string {
+	return hashed("place", string(document), string(from), string(to))
+}
+
+func leafOf(l exchange.RegisterLine) leaf {
+	place := placeOf(l.Document, l.From, l.To)
+	return leaf{place: place, value: hashed("line", place, l.Code, string(l.Digest), strconv.Itoa(l.ArrivalNumber))[:hashCut], line: l}
+}
+
+// tree is the lines of one day in the order of their places.
+type tree struct{ leaves []leaf }
+
+func newTree(lines []exchange.RegisterLine) *tree {
+	t := &tree{leaves: make([]leaf, len(lines))}
+	for i, l := range lines {
+		t.leaves[i] = leafOf(l)
+	}
+	sort.Slice(t.leaves, func(i, j int) bool { return t.leaves[i].place < t.leaves[j].place })
+	return t
+}
+
+// under gives the leaves whose places begin with a prefix.
+func (t *tree) under(prefix string) []leaf {
+	from := sort.Search(len(t.leaves), func(i int) bool { return t.leaves[i].place >= prefix })
+	to := sort.Search(len(t.leaves), func(i int) bool { return t.leaves[i].place >= prefix+"g" })
+	return t.leaves[from:to]
+}
+
+// node is a part of a tree: how many lines, and a hash of all of them.
+type node struct {
+	Prefix string `json:"p"`
+	Count  int    `json:"n"`
+	Hash   string `json:"h,omitempty"`
+	Lines  []line `json:"l,omitempty"` // in full, where they are few
+}
+
+// line is a leaf as it travels.
+type line struct {
+	Place string `json:"p"` // cut to hashCut digits
+	Value string `json:"v"`
+}
+
+// hash is that of a node: of its leaves in order.
+func hash(leaves []leaf) string {
+	sum := sha256.New()
+	for i := range leaves {
+		sum.Write([]byte(leaves[i].place))
+		sum.Write([]byte(leaves[i].value))
+	}
+	return hex.EncodeToString(sum.Sum(nil))[:hashCut]
+}
+
+// node gives a node, with its lines where they are few.
+func (t *tree) node(prefix string, full bool) node {
+	leaves := t.under(prefix)
+	n := node{Prefix: prefix, Count: len(leaves)}
+	if len(leaves) == 0 {
+		return n
+	}
+	n.Hash = hash(leaves)
+	if full && len(leaves) <= leafMost {
+		n.Hash = ""
+		for _, l := range leaves {
+			n.Lines = append(n.Lines, line{l.place[:hashCut], l.value})
+		}
+	}
+	return n
+}
+
+// children gives the sixteen nodes under a prefix, those without lines left out.
+func (t *tree) children(prefix string) []node {
+	var out []node
+	for _, d := range digits {
+		if n := t.node(prefix+string(d), true); n.Count > 0 {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// compared is what comparing two sets of children comes to.
+type compared struct {
+	descend []string // prefixes to go down into
+	mine    []leaf   // lines that the other side has not or has otherwise
+	theirs  []line   // the same seen from there
+}
+
+// compare holds the children that the other side tells of a prefix against one's own.
+func (t *tree) compare(prefix string, theirs []node) (c compared) {
+	told := make(map[string]node, len(theirs))
+	for _, n := range theirs {
+		if strings.HasPrefix(n.Prefix, prefix) && len(n.Prefix) == len(prefix)+1 {
+			told[n.Prefix] = n
+		}
+	}
+	for _, d := range digits {
+		at := prefix + string(d)
+		mine, n := t.under(at), told[at]
+		switch {
+		case n.Count == 0:
+			c.mine = append(c.mine, mine...)
+		case n.Lines == nil && n.Count > 0:
+			if len(mine) != n.Count || hash(mine) != n.Hash {
+				c.descend = append(c.descend, at)
+			}
+		default:
+			c.lines(mine, n.Lines)
+		}
+	}
+	return c
+}
+
+func (c *compared) lines(mine []leaf, theirs []line) {
+	there := make(map[string]string, len(theirs))
+	for _, l := range theirs {
+		there[l.Place] = l.Value
+	}
+	for _, l := range mine {
+		value, ok := there[l.place[:hashCut]]
+		if ok && value == l.value {
+			delete(there, l.place[:hashCut])
+			continue
+		}
+		c.mine = append(c.mine, l)
+	}
+	for _, l := range theirs {
+		if _, ok := there[l.Place]; ok {
+			c.theirs = append(c.theirs, l)
+		}
+	}
+}
