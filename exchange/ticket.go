@@ -332,8 +332,8 @@ func (s *Service) returned(ctx context.Context, by registry.Actor, row *ticketRo
 		return ref, nil, err
 	}
 	signed, err := make(ctx, base, pending)
-	if errors.Is(err, signing.ErrReturned) {
-		return ref, nil, unchanged(failf(KindInvalid, "Chữ ký trả về không phải chữ ký được yêu cầu: %s", "What came back is not the signature that was asked for: %s", clip(err.Error())).
+	if why, ok := errors.AsType[*signing.ReturnedError](err); ok {
+		return ref, nil, unchanged(failf(KindInvalid, "Chữ ký trả về không phải chữ ký được yêu cầu: %[1]s.", "What came back is not the signature that was asked for: %[2]s.", clip(why.VI), clip(why.EN)).
 			Advise("Ký lại bằng đúng thiết bị và chứng thư đã đăng ký.", "Sign again with the registered token and certificate.").Because(err))
 	}
 	if err != nil {

@@ -79,18 +79,14 @@ func SignContainer(ctx context.Context, dst io.Writer, files []ContainerFile, ke
 		return fmt.Errorf("writing the type of the container: %w", err)
 	}
 	for _, f := range files {
-		w, err := z.CreateHeader(&zip.FileHeader{Name: f.Name, Method: zip.Deflate, Modified: at})
-		if err == nil {
-			_, err = io.Copy(w, stoppable{ctx, io.NewSectionReader(f.Content, 0, f.Size)})
-		}
-		if err != nil {
-			return fmt.Errorf("writing %q into the container: %w", f.Name, err)
+		if err := addFile(z, f.Name, at, stoppable{ctx, io.NewSectionReader(f.Content, 0, f.Size)}); err != nil {
+			return err
 		}
 	}
-	if err := addStored(z, asicManifest, at, bytes.NewReader(manifest)); err != nil {
+	if err := addFile(z, asicManifest, at, bytes.NewReader(manifest)); err != nil {
 		return err
 	}
-	if err := addStored(z, asicSignature, at, bytes.NewReader(signature)); err != nil {
+	if err := addFile(z, asicSignature, at, bytes.NewReader(signature)); err != nil {
 		return err
 	}
 	if err := z.Close(); err != nil {
@@ -99,8 +95,10 @@ func SignContainer(ctx context.Context, dst io.Writer, files []ContainerFile, ke
 	return nil
 }
 
-func addStored(z *zip.Writer, name string, at time.Time, r io.Reader) error {
-	w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store, Modified: at})
+// addFile writes one file. It is deflated, as its size stands behind it: readers that go through a container from the
+// front (java.util.zip.ZipInputStream, and so EU DSS) take no stored file of that kind.
+func addFile(z *zip.Writer, name string, at time.Time, r io.Reader) error {
+	w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: at})
 	if err == nil {
 		_, err = io.Copy(w, r)
 	}

@@ -23,6 +23,29 @@ import (
 // over something else, or unreadable.
 var ErrReturned = errors.New("signing: what came back is not the signature that was asked for")
 
+// ReturnedError says why what came back for a Pending, or as a signed file, is refused, in both languages. It is an
+// ErrReturned.
+type ReturnedError struct {
+	VI, EN string
+	Err    error // the technical cause; may be nil
+}
+
+// Error gives the English words and the cause.
+func (e *ReturnedError) Error() string {
+	if e.Err != nil {
+		return ErrReturned.Error() + ": " + e.EN + ": " + e.Err.Error()
+	}
+	return ErrReturned.Error() + ": " + e.EN
+}
+
+// Unwrap gives ErrReturned and the cause.
+func (e *ReturnedError) Unwrap() []error { return []error{ErrReturned, e.Err} }
+
+// returned is a refusal without a technical cause; the arguments stand in both texts.
+func returned(vi, en string, args ...any) error {
+	return &ReturnedError{VI: fmt.Sprintf(vi, args...), EN: fmt.Sprintf(en, args...)}
+}
+
 // foreignRoom is what a CMS made elsewhere may be larger than ours: its chain and attributes are not known before.
 const foreignRoom = 12 << 10
 
@@ -140,7 +163,7 @@ func (p *Pending) request(key *keys.Key) cms.SignRequest {
 // the result judged before it counts, as after SignPDF.
 func Finish(ctx context.Context, src io.ReaderAt, size int64, dst io.Writer, p *Pending, r Returned, o FinishOptions) error {
 	if size != p.Size {
-		return fmt.Errorf("the file has %d bytes, %d were prepared: %w", size, p.Size, ErrReturned)
+		return returned("tệp có %d byte, tệp đã chuẩn bị có %d byte", "the file has %d bytes, %d were prepared", size, p.Size)
 	}
 	key, err := p.key()
 	if err != nil {
@@ -152,7 +175,7 @@ func Finish(ctx context.Context, src io.ReaderAt, size int64, dst io.Writer, p *
 	}
 	tail, err := p.Layout.Fill(der)
 	if errors.Is(err, pdf.ErrRoom) {
-		return fmt.Errorf("%w: %w", ErrReturned, err)
+		return &ReturnedError{"chữ ký dài hơn chỗ đã để dành", "the signature is longer than the room left for it", err}
 	}
 	if err != nil {
 		return err
@@ -190,7 +213,7 @@ func (p *Pending) complete(ctx context.Context, key *keys.Key, r Returned, o Fin
 		return nil, fmt.Errorf("profile %s needs a time-stamp authority: %w", p.Profile, ErrUnsupported)
 	}
 	if (len(r.Signature) == 0) == (len(r.CMS) == 0) {
-		return nil, fmt.Errorf("one signature value or one CMS is wanted: %w", ErrReturned)
+		return nil, returned("cần một giá trị chữ ký hoặc một CMS", "one signature value or one CMS is wanted")
 	}
 	if len(r.CMS) > 0 {
 		return p.accept(ctx, key.Certificate, r.CMS, stamped, o.TSA)
@@ -204,11 +227,11 @@ func (p *Pending) complete(ctx context.Context, key *keys.Key, r Returned, o Fin
 		return nil, err
 	}
 	if attributes, _, _ := waiting.ToSign(); !bytes.Equal(attributes, p.Attributes) {
-		return nil, fmt.Errorf("the prepared attributes were changed: %w", ErrReturned)
+		return nil, returned("các thuộc tính đã chuẩn bị bị thay đổi", "the prepared attributes were changed")
 	}
 	der, err := waiting.Complete(r.Signature)
 	if errors.Is(err, cms.ErrSignature) {
-		return nil, fmt.Errorf("%w: the value is not by the certificate of %q over this document", ErrReturned, key.Certificate.Subject.CommonName)
+		return nil, returned("giá trị chữ ký không phải của chứng thư %q trên văn bản này", "the value is not by the certificate of %q over this document", key.Certificate.Subject.CommonName)
 	}
 	return der, err
 }
@@ -217,10 +240,10 @@ func (p *Pending) complete(ctx context.Context, key *keys.Key, r Returned, o Fin
 func (p *Pending) accept(ctx context.Context, want *x509.Certificate, der []byte, stamped bool, client tsa.Client) ([]byte, error) {
 	sd, err := cms.Parse(der, cms.Limits{})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrReturned, err)
+		return nil, &ReturnedError{"dữ liệu CMS không đọc được", "the CMS cannot be read", err}
 	}
 	if len(sd.Signers) != 1 {
-		return nil, fmt.Errorf("%w: %d signers, want one", ErrReturned, len(sd.Signers))
+		return nil, returned("có %d người ký, cần đúng một", "%d signers, want one", len(sd.Signers))
 	}
 	si := sd.Signers[0]
 	result := sd.Verify(si, func(h crypto.Hash) ([]byte, error) {
@@ -231,18 +254,18 @@ func (p *Pending) accept(ctx context.Context, want *x509.Certificate, der []byte
 	}, want)
 	switch {
 	case result.ReadError != nil:
-		return nil, fmt.Errorf("%w: %w", ErrReturned, result.ReadError)
+		return nil, &ReturnedError{"chữ ký dùng thuật toán băm khác", "the signature is over another digest algorithm", result.ReadError}
 	case !result.Intact:
-		return nil, fmt.Errorf("%w: it signs another document", ErrReturned)
+		return nil, returned("chữ ký thuộc về văn bản khác", "it signs another document")
 	case !result.Valid:
-		return nil, fmt.Errorf("%w: the signature is wrong (%v)", ErrReturned, result.Reasons)
+		return nil, &ReturnedError{"chữ ký sai", "the signature is wrong", fmt.Errorf("%v", result.Reasons)}
 	case !result.Signer.Equal(want):
-		return nil, fmt.Errorf("%w: it is by %q, not by %q", ErrReturned, result.Signer.Subject.CommonName, want.Subject.CommonName)
+		return nil, returned("chữ ký của %q, không phải của %q", "it is by %q, not by %q", result.Signer.Subject.CommonName, want.Subject.CommonName)
 	case p.Profile != ProfileAdobe && !result.HasESS:
-		return nil, fmt.Errorf("%w: PAdES wants the ESS signing-certificate attribute", ErrReturned)
+		return nil, returned("thiếu thuộc tính chứng thư ký (ESS) mà PAdES đòi hỏi", "PAdES wants the ESS signing-certificate attribute")
 	}
 	if _, timed := si.SigningTime(); timed && p.Profile != ProfileAdobe {
-		return nil, fmt.Errorf("%w: PAdES has no signing-time attribute (ETSI EN 319 142-1 §6.3)", ErrReturned)
+		return nil, returned("PAdES không cho thuộc tính thời gian ký (ETSI EN 319 142-1 §6.3)", "PAdES has no signing-time attribute (ETSI EN 319 142-1 §6.3)")
 	}
 	if !stamped || len(si.Timestamps()) > 0 {
 		return der, nil
@@ -260,7 +283,7 @@ func (p *Pending) accept(ctx context.Context, want *x509.Certificate, der []byte
 // report is given whenever the file could be judged.
 func AcceptReturned(ctx context.Context, before, after []byte, want *x509.Certificate, v VerifyOptions) (*Report, error) {
 	if len(after) <= len(before) || !bytes.HasPrefix(after, before) {
-		return nil, fmt.Errorf("%w: the file that was given out is not its beginning", ErrReturned)
+		return nil, returned("tệp tải lên không bắt đầu bằng đúng tệp đã cho tải về: có thể phần mềm ký đã ghi lại cả tệp", "the file that was given out is not its beginning")
 	}
 	was, err := judgeSigned(ctx, bytes.NewReader(before), int64(len(before)), v)
 	if err != nil {
@@ -268,20 +291,20 @@ func AcceptReturned(ctx context.Context, before, after []byte, want *x509.Certif
 	}
 	report, err := VerifyPDF(ctx, bytes.NewReader(after), int64(len(after)), v)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrReturned, err)
+		return nil, &ReturnedError{"tệp tải lên không đọc được", "the file cannot be read", err}
 	}
 	known := map[string]bool{}
 	for _, s := range was.Signatures {
 		known[s.Field] = true
 	}
 	if err := compareReports(was, report, int64(len(after))); err != nil {
-		return report, fmt.Errorf("%w: %w", ErrReturned, err)
+		return report, &ReturnedError{"tệp tải lên không có đúng một chữ ký mới, nguyên vẹn, phủ toàn bộ tệp", "there is not exactly one new intact signature over the whole file", err}
 	}
 	sum := sha256.Sum256(want.Raw)
 	fingerprint := hex.EncodeToString(sum[:])
 	for _, s := range report.Signatures {
 		if !known[s.Field] && (s.Kind != "signature" || s.Fingerprint != fingerprint) {
-			return report, fmt.Errorf("%w: the new signature is by %q, not by %q", ErrReturned, s.Signer, want.Subject.CommonName)
+			return report, returned("chữ ký mới của %q, không phải bằng chứng thư đã chọn của %q", "the new signature is by %q, not by the chosen certificate of %q", s.Signer, want.Subject.CommonName)
 		}
 	}
 	return report, permittedBehind(ctx, before, after, v)
@@ -296,7 +319,7 @@ func permittedBehind(ctx context.Context, before, after []byte, v VerifyOptions)
 	}
 	f, err := pdf.OpenContext(ctx, bytes.NewReader(after), int64(len(after)), limits)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrReturned, err)
+		return &ReturnedError{"tệp tải lên không đọc được", "the file cannot be read", err}
 	}
 	given := -1
 	for i, r := range f.Revisions() {
@@ -305,18 +328,18 @@ func permittedBehind(ctx context.Context, before, after []byte, v VerifyOptions)
 		}
 	}
 	if given < 0 {
-		return fmt.Errorf("%w: the file that was given out is no revision of it", ErrReturned)
+		return returned("tệp đã cho tải về không phải một phiên bản của tệp tải lên", "the file that was given out is no revision of it")
 	}
 	fields, err := f.Signatures()
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrReturned, err)
+		return &ReturnedError{"tệp tải lên không đọc được", "the file cannot be read", err}
 	}
 	changes, err := pdf.Compare(ctx, f, given, pdf.CompareOptions{Fields: fields})
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrReturned, err)
+		return &ReturnedError{"tệp tải lên không đọc được", "the file cannot be read", err}
 	}
 	if changes.Outcome != pdf.OutcomeNone && changes.Outcome != pdf.OutcomePermitted {
-		return fmt.Errorf("%w: more than a signature was added (%s, %s)", ErrReturned, changes.Findings[0].Rule, changes.Findings[0].Path)
+		return returned("ngoài chữ ký còn có nội dung khác bị thêm hoặc sửa (%s, %s)", "more than a signature was added (%s, %s)", changes.Findings[0].Rule, changes.Findings[0].Path)
 	}
 	return nil
 }

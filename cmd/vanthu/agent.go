@@ -128,7 +128,7 @@ func words(lang, vi, en string) string {
 
 // client speaks to the hubs.
 func (c agentCmd) client() (*http.Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck,forcetypeassert // documented to be one
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // documented to be one
 	if c.HubCA != "" {
 		pool, err := x509.SystemCertPool()
 		if err != nil {

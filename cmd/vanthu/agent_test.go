@@ -215,7 +215,7 @@ func (a *deskAgent) page(t *testing.T, origin, ticket string) (status int, value
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // only read
+	defer response.Body.Close()
 	var out struct {
 		Signature []byte
 		Error     string

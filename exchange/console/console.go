@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -26,6 +27,9 @@ type Config struct {
 	Secure bool             // served over TLS: the session cookie carries the __Host- prefix
 	MaxPDF int64            // bytes of an uploaded PDF; 0 = 50 MiB
 	Now    func() time.Time // nil = time.Now
+	// Agent and Connector are where a page finds the programs beside the browser that sign: `vanthu agent` and the VGCA
+	// signing service. "" = their own addresses.
+	Agent, Connector string
 }
 
 // server holds what every request needs; but for the count of open streams it never changes after New.
@@ -53,6 +57,7 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	cfg.Agent, cfg.Connector = cmp.Or(cfg.Agent, agentAddress), cmp.Or(cfg.Connector, connectorAddress)
 	s := &server{cfg: cfg, log: cfg.Logger}
 	var err error
 	if s.assets, err = newAssets(); err != nil {
@@ -100,6 +105,7 @@ func (s *server) routes() *http.ServeMux {
 	mux.Handle("GET /rate/gap", s.user(s.gap))
 	mux.Handle("GET /books/{book}/{format}", s.user(s.bookFile))
 	s.hookRoutes(mux)
+	s.ticketRoutes(mux)
 
 	mux.Handle("GET /registers/outgoing", s.user(s.outgoingRegister))
 	mux.Handle("GET /registers/incoming", s.user(s.incomingRegister))

@@ -124,6 +124,9 @@ func (v *visit) documentActions(d *exchange.Document) []action {
 			a := v.documentAction(d, act)
 			a.Primary = len(acts) == 0 && act != exchange.ActCancelNumber
 			acts = append(acts, a)
+			if a.Passphrase {
+				acts = append(acts, v.deviceAction(documentURL(d.ID), string(act)))
+			}
 		}
 	}
 	step := stepOf(d)

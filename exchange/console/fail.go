@@ -51,7 +51,7 @@ func (v *visit) fail(err error) {
 func (v *visit) logged(status int, err error) {
 	if status >= http.StatusInternalServerError {
 		v.srv.log.LogAttrs(v.ctx(), slog.LevelError, "console error", slog.String("request", v.id),
-			slog.String("path", v.r.URL.Path), slog.Any("error", err))
+			slog.String("path", loggedPath(v.r.URL.Path)), slog.Any("error", err))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"codeberg.org/go-pdf/fpdf"
 
 	"vanthu/exchange"
+	"vanthu/exchange/httpapi"
 	"vanthu/exchange/registry"
 	"vanthu/exchange/webhook"
 	"vanthu/signing"
@@ -43,6 +45,12 @@ type hub struct {
 }
 
 func newHub(t *testing.T) *hub {
+	t.Helper()
+	return newHubBeside(t, "", "")
+}
+
+// newHubBeside is a hub whose pages find the programs that sign beside the browser at other addresses than usual.
+func newHubBeside(t *testing.T, agent, connector string) *hub {
 	t.Helper()
 	ctx := t.Context()
 	dir := t.TempDir() + "/data"
@@ -78,10 +86,15 @@ func newHub(t *testing.T) *hub {
 		Key: make([]byte, webhook.KeySize), AllowPrivate: true})
 	check(t, err)
 	check(t, store.Start(ctx))
-	handler, err := New(Config{Service: h.service, Registry: h.registry, Webhooks: h.hooks, Verify: h.verify,
+	handler, err := New(Config{Service: h.service, Registry: h.registry, Webhooks: h.hooks, Verify: h.verify, Agent: agent, Connector: connector,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))})
 	check(t, err)
-	h.server = httptest.NewServer(handler)
+	api, err := httpapi.New(httpapi.Config{Service: h.service, Registry: h.registry, DB: store.DB})
+	check(t, err)
+	mux := http.NewServeMux()
+	mux.Handle("/api/", api)
+	mux.Handle("/", handler)
+	h.server = httptest.NewServer(mux)
 	t.Cleanup(h.server.Close)
 	return h
 }

@@ -36,7 +36,7 @@ func languages() []string { return []string{"vi", "en"} }
 
 // screens are the pages; each is a file of templates/ that defines "content".
 func screens() []string {
-	return []string{"login", "home", "incoming_list", "outgoing_list", "document", "incoming", "compose", "send",
+	return []string{"login", "home", "incoming_list", "outgoing_list", "document", "ticket", "incoming", "compose", "send",
 		"sent", "register", "rate", "check", "agencies", "people", "account", "table", "webhooks", "webhook", "error"}
 }
 

@@ -60,7 +60,7 @@ func (s *server) guard(mux http.Handler) http.Handler {
 				s.panicked(rec, r, id, p)
 			}
 			s.log.LogAttrs(r.Context(), slog.LevelInfo, "console request", slog.String("request", id),
-				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.status),
+				slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)), slog.Int("status", rec.status),
 				slog.Int64("bytes", rec.bytes), slog.Duration("took", s.cfg.Now().Sub(start)))
 		}()
 		limit := pageTimeout
@@ -80,7 +80,7 @@ func (s *server) guard(mux http.Handler) http.Handler {
 // bodyLimit is room for a PDF where one is uploaded and for a form elsewhere.
 func (s *server) bodyLimit(r *http.Request) int64 {
 	const form = 1 << 20
-	if r.URL.Path == "/compose" || r.URL.Path == "/check" {
+	if r.URL.Path == "/compose" || r.URL.Path == "/check" || strings.HasSuffix(r.URL.Path, "/ticket/upload") || strings.HasPrefix(r.URL.Path, ticketDoor) {
 		return s.cfg.MaxPDF + form
 	}
 	if strings.HasSuffix(r.URL.Path, "/sign") {
@@ -247,6 +247,9 @@ func (v *visit) send(status int, screen string, p *page) error {
 	case documentBody, incomingBody, composeBody:
 		p.Viewer = true
 		v.w.Header().Set("Content-Security-Policy", contentPolicy(true))
+	case ticketBody: // the programs beside the browser that can sign
+		v.w.Header().Set("Content-Security-Policy", strings.Replace(contentPolicy(false), "connect-src 'self'",
+			"connect-src 'self' "+v.srv.cfg.Agent+" "+v.srv.cfg.Connector, 1))
 	}
 	html, err := v.render(screen, p)
 	if err != nil {

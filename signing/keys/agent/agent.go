@@ -232,21 +232,50 @@ func (a *Agent) sign(w http.ResponseWriter, r *http.Request, origin string) {
 	defer cancel()
 	value, err := a.use(ctx, origin, in.Ticket)
 	a.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "signature asked for", slog.String("hub", origin), slog.Bool("signed", err == nil))
-	switch {
-	case err == nil:
+	if err == nil {
 		answer(w, http.StatusOK, map[string]any{"signature": value})
+		return
+	}
+	a.tell(w, err)
+}
+
+// tell gives the page the reason of a refusal.
+func (a *Agent) tell(w http.ResponseWriter, err error) {
+	why := new(refusal)
+	errors.As(err, &why)
+	switch {
 	case errors.Is(err, ErrRefused):
 		a.refuse(w, http.StatusForbidden, "refused", "Người ký không đồng ý ký.", "The person did not agree to sign.")
 	case errors.Is(err, ErrUsed):
 		a.refuse(w, http.StatusConflict, "used", "Phiếu ký này đã được dùng.", "This ticket was used.")
 	case errors.Is(err, ErrTicket):
-		a.refuse(w, http.StatusConflict, "key", "Khóa trên máy này không ký được phiếu này: "+err.Error(), err.Error())
+		a.refuse(w, http.StatusConflict, "key", "Khóa trên máy này không ký phiếu này: "+why.vi+".", "The key here does not sign this ticket: "+why.en+".")
 	case errors.Is(err, ErrHub):
-		a.refuse(w, http.StatusBadGateway, "hub", "Chưa lấy được phiếu ký từ máy chủ: "+err.Error(), err.Error())
+		a.refuse(w, http.StatusBadGateway, "hub", "Chưa lấy được phiếu ký từ máy chủ: "+why.vi+".", "The hub did not give the ticket: "+why.en+".")
+	case errors.Is(err, keys.ErrPassphrase):
+		a.refuse(w, http.StatusForbidden, "key", "Sai mã PIN hoặc mật khẩu khóa; chưa ký.", "Wrong PIN or passphrase; nothing was signed.")
+	case errors.Is(err, keys.ErrPINLocked):
+		a.refuse(w, http.StatusForbidden, "key", "Thiết bị đã khóa mã PIN. Nhờ nơi cấp mở khóa.", "The token has locked its PIN. Ask its issuer to unlock it.")
+	case errors.Is(err, keys.ErrTokenGone):
+		a.refuse(w, http.StatusConflict, "key", "Không thấy thiết bị. Cắm lại rồi thử lại.", "The token is gone. Plug it in again.")
 	default:
-		a.refuse(w, http.StatusInternalServerError, "key", "Chưa ký được: "+err.Error(), err.Error())
+		a.refuse(w, http.StatusInternalServerError, "key", "Chưa ký được ("+err.Error()+").", "Nothing was signed ("+err.Error()+").")
 	}
 }
+
+// refusal is a reason in both languages.
+type refusal struct {
+	kind   error
+	vi, en string
+}
+
+func no(kind error, vi, en string) error { return &refusal{kind, vi, en} }
+
+// Error is the English text.
+func (r *refusal) Error() string { return r.kind.Error() + ": " + r.en }
+
+// Unwrap is the kind.
+func (r *refusal) Unwrap() error { return r.kind }
 
 // plainTicket keeps what stands in an address to the characters of base64url.
 func plainTicket(s string) bool {
@@ -304,7 +333,7 @@ func (a *Agent) make(ctx context.Context, origin string, t *ticket) ([]byte, err
 	}
 	own := sha256.Sum256(key.Certificate.Raw)
 	if hex.EncodeToString(own[:]) != t.Certificate {
-		return nil, fmt.Errorf("%w: the key is %q, another is wanted", ErrTicket, key.Certificate.Subject.CommonName)
+		return nil, no(ErrTicket, "khóa đang mở là của "+key.Certificate.Subject.CommonName, "the open key is that of "+key.Certificate.Subject.CommonName)
 	}
 	hash, err := t.toSign(key.Certificate.PublicKey)
 	if err != nil {
@@ -315,7 +344,7 @@ func (a *Agent) make(ctx context.Context, origin string, t *ticket) ([]byte, err
 		return nil, fmt.Errorf("signing: %w", err)
 	}
 	if !keys.Verifies(key.Certificate.PublicKey, t.ToSign, hash, value) {
-		return nil, fmt.Errorf("%w: the signature does not fit the certificate", ErrTicket)
+		return nil, no(ErrTicket, "chữ ký không khớp chứng thư", "the signature does not fit the certificate")
 	}
 	return value, nil
 }
@@ -332,7 +361,7 @@ func (t *ticket) toSign(public crypto.PublicKey) (crypto.Hash, error) {
 		want = h.Sum(nil)
 	}
 	if subtle.ConstantTimeCompare(want, t.ToSign) != 1 {
-		return 0, fmt.Errorf("%w: what is to be signed is not the digest of its attributes", ErrTicket)
+		return 0, no(ErrTicket, "dữ liệu cần ký không phải mã băm của thuộc tính ký", "what is to be signed is not the digest of its attributes")
 	}
 	return hash, nil
 }

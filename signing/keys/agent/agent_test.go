@@ -136,7 +136,7 @@ func (b *bench) ask(t *testing.T, method, path, body string, header map[string]s
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // only read
+	defer response.Body.Close()
 	out := reply{status: response.StatusCode, header: response.Header}
 	if response.StatusCode != http.StatusNoContent {
 		if err := json.NewDecoder(response.Body).Decode(&out); err != nil {

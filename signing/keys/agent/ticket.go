@@ -6,7 +6,6 @@ import (
 	"crypto"
 	"encoding/asn1"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -33,29 +32,30 @@ type ticket struct {
 
 // fetch asks the hub itself what a ticket is for: the page's word is not enough.
 func (a *Agent) fetch(ctx context.Context, origin, secret string) (*ticket, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, origin+"/api/v1/signing-tickets/"+secret, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, origin+"/api/v1/signing-tickets/"+secret, nil) //nolint:gosec // the origin is one of those given at start, the ticket is of the characters of base64url
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrHub, origin) // the error would quote the ticket
+		return nil, no(ErrHub, origin, origin) // the error would quote the ticket
 	}
-	response, err := a.http.Do(request)
+	response, err := a.http.Do(request) //nolint:gosec // as above
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %s", ErrHub, origin, cause(err))
+		return nil, no(ErrHub, origin+": "+cause(err), origin+": "+cause(err))
 	}
 	defer response.Body.Close() //nolint:errcheck // only read
 	data, err := io.ReadAll(io.LimitReader(response.Body, maxTicket+1))
 	if err != nil || len(data) > maxTicket {
-		return nil, fmt.Errorf("%w: the answer is cut short or over %d bytes", ErrHub, maxTicket)
+		return nil, no(ErrHub, "câu trả lời bị cắt ngang hoặc quá dài", "the answer is cut short or too long")
 	}
 	if response.StatusCode != http.StatusOK {
 		var problem struct {
 			Detail string `json:"detail"`
 		}
 		_ = json.Unmarshal(data, &problem) // what is no JSON says nothing more than the status
-		return nil, fmt.Errorf("%w: %s %.200s", ErrHub, response.Status, line(problem.Detail))
+		said := strings.TrimSpace(response.Status + " " + line(problem.Detail))
+		return nil, no(ErrHub, said, said)
 	}
 	t := new(ticket)
 	if err := json.Unmarshal(data, t); err != nil {
-		return nil, fmt.Errorf("%w: the answer is no ticket", ErrHub)
+		return nil, no(ErrHub, "câu trả lời không phải phiếu ký", "the answer is no ticket")
 	}
 	t.Document, t.Code, t.Subject, t.Step = line(t.Document), line(t.Code), line(t.Subject), line(t.Step)
 	return t, nil
@@ -99,18 +99,18 @@ func (t *ticket) check(certificate string, now time.Time) error {
 	h := t.hash()
 	switch {
 	case t.Certificate != certificate:
-		return fmt.Errorf("%w: it is for another certificate (%.16s…)", ErrTicket, line(t.Certificate))
+		return no(ErrTicket, "phiếu dành cho chứng thư khác", "it is for another certificate")
 	case !now.Before(t.Expires):
-		return fmt.Errorf("%w: it has expired", ErrTicket)
+		return no(ErrTicket, "phiếu đã hết hạn", "it has expired")
 	case h == 0 || len(t.Digest) != h.Size():
-		return fmt.Errorf("%w: digest algorithm %q", ErrTicket, line(t.Hash))
+		return no(ErrTicket, "thuật toán băm "+line(t.Hash), "digest algorithm "+line(t.Hash))
 	}
 	named, err := messageDigest(t.Attributes)
 	if err != nil {
 		return err
 	}
 	if !bytes.Equal(named, t.Digest) {
-		return fmt.Errorf("%w: its attributes name another digest than the one shown", ErrTicket)
+		return no(ErrTicket, "thuộc tính ký nêu mã băm khác mã băm được hiện", "its attributes name another digest than the one shown")
 	}
 	return nil
 }
@@ -124,7 +124,7 @@ func messageDigest(der []byte) ([]byte, error) {
 	}
 	var list []attribute
 	if rest, err := asn1.UnmarshalWithParams(der, &list, "set"); err != nil || len(rest) > 0 || len(list) > 32 {
-		return nil, fmt.Errorf("%w: its attributes cannot be read", ErrTicket)
+		return nil, no(ErrTicket, "thuộc tính ký không đọc được", "its attributes cannot be read")
 	}
 	var found []byte
 	content := 0
@@ -134,15 +134,15 @@ func messageDigest(der []byte) ([]byte, error) {
 			content++
 		case a.Type.Equal(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 4}):
 			if found != nil || len(a.Values) != 1 {
-				return nil, fmt.Errorf("%w: its attributes name several digests", ErrTicket)
+				return nil, no(ErrTicket, "thuộc tính ký nêu nhiều mã băm", "its attributes name several digests")
 			}
 			if rest, err := asn1.Unmarshal(a.Values[0].FullBytes, &found); err != nil || len(rest) > 0 {
-				return nil, fmt.Errorf("%w: its digest cannot be read", ErrTicket)
+				return nil, no(ErrTicket, "mã băm trong thuộc tính ký không đọc được", "its digest cannot be read")
 			}
 		}
 	}
 	if found == nil || content != 1 {
-		return nil, fmt.Errorf("%w: its attributes name no digest", ErrTicket)
+		return nil, no(ErrTicket, "thuộc tính ký không nêu mã băm", "its attributes name no digest")
 	}
 	return found, nil
 }
