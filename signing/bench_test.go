@@ -14,12 +14,14 @@ import (
 	"time"
 
 	"vanthu/signing"
+	"vanthu/signing/pdf"
 	"vanthu/signing/pdf/pdftest"
 	"vanthu/signing/stamp"
 )
 
-// benchmarkSign signs a 200 KB file and reports the ratio to its primitives, hashing the file and one raw
-// signature. The two take turns, so that what else the machine does weighs on both alike.
+// benchmarkSign signs a 200 KB file and reports what part of the speed of its primitives it reaches: one SHA-256 of the
+// signed bytes as they stand in the signed file, and one raw signature. The two take turns, so that what else the machine
+// does weighs on both alike.
 func benchmarkSign(b *testing.B, profile signing.Profile, kind string) {
 	k := testKeys(b)
 	key := k.officer
@@ -29,6 +31,10 @@ func benchmarkSign(b *testing.B, profile signing.Profile, kind string) {
 	data := pdftest.New(pdftest.Options{Padding: 200 << 10}).Bytes(pdftest.Table)
 	o := signing.SignOptions{Key: key, Profile: profile, At: time.Now()}
 	var out bytes.Buffer
+	if err := signing.SignPDF(context.Background(), bytes.NewReader(data), int64(len(data)), &out, o); err != nil {
+		b.Fatal(err)
+	}
+	signed := signedBytes(b, out.Bytes())
 	var whole, raw []time.Duration
 	b.ReportAllocs()
 	for b.Loop() {
@@ -38,7 +44,7 @@ func benchmarkSign(b *testing.B, profile signing.Profile, kind string) {
 			b.Fatal(err)
 		}
 		middle := time.Now()
-		sum := sha256.Sum256(data)
+		sum := sha256.Sum256(signed)
 		if _, err := key.Signer.Sign(rand.Reader, sum[:], crypto.SHA256); err != nil {
 			b.Fatal(err)
 		}
@@ -49,8 +55,23 @@ func benchmarkSign(b *testing.B, profile signing.Profile, kind string) {
 	w, r := float64(whole[len(whole)/2]), float64(raw[len(raw)/2])
 	b.ReportMetric(w/1e3, "sign-µs")
 	b.ReportMetric(r/1e3, "raw-µs")
-	b.ReportMetric(w/r, "x-of-raw")
+	b.ReportMetric(r/w, "of-bound")
 	b.ReportMetric(float64(out.Len()-len(data)), "appended-B")
+}
+
+// signedBytes joins what the one ByteRange of a file covers.
+func signedBytes(tb testing.TB, file []byte) []byte {
+	tb.Helper()
+	f, err := pdf.Open(bytes.NewReader(file), int64(len(file)), pdf.Limits{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	fields, err := f.Signatures()
+	if err != nil || len(fields) != 1 {
+		tb.Fatal(err, len(fields))
+	}
+	br := fields[0].ByteRange
+	return slices.Concat(file[:br[1]], file[br[2]:br[2]+br[3]])
 }
 
 // TestSignNeedsLittleMemory signs 50 MB from a file into a file: what is allocated in all, let alone held, must

@@ -1,7 +1,6 @@
 package signing
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -11,9 +10,10 @@ import (
 
 // growing is a file with revisions added behind it, which alone are held in memory.
 type growing struct {
-	src  io.ReaderAt
-	size int64
-	tail []byte
+	src   io.ReaderAt
+	size  int64
+	tail  []byte
+	piece func(off, n int64) []byte // of src; asked for once
 }
 
 // Size is the length of the file with all that was added.
@@ -51,6 +51,25 @@ func (g *growing) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
+// Piece gives bytes of the file without copying them where they lie in memory in one piece (see pdf.Pieces).
+func (g *growing) Piece(off, n int64) []byte {
+	if off >= g.size {
+		if off -= g.size; off > int64(len(g.tail)) || n > int64(len(g.tail))-off {
+			return nil
+		}
+		return g.tail[off : off+n : off+n]
+	}
+	if g.piece == nil {
+		if g.piece = pdf.Pieces(g.src); g.piece == nil {
+			g.piece = func(int64, int64) []byte { return nil }
+		}
+	}
+	if n > g.size-off {
+		return nil
+	}
+	return g.piece(off, n)
+}
+
 // open reads the file as it stands. maxSize is in bytes, 0 means the default of pdf.DefaultLimits.
 func (g *growing) open(ctx context.Context, maxSize int64) (*pdf.File, error) {
 	limits := pdf.DefaultLimits()
@@ -62,24 +81,26 @@ func (g *growing) open(ctx context.Context, maxSize int64) (*pdf.File, error) {
 
 // CopyTo writes all of it, from the first byte; it serves pdf.Prepared.
 func (g *growing) CopyTo(w io.Writer) (int64, error) {
-	if r, ok := g.src.(*bytes.Reader); ok && r.Size() == g.size {
-		whole := *r // a reader of its own over the same bytes: nothing is copied on the way, nor the caller's moved
-		if _, err := whole.Seek(0, io.SeekStart); err != nil {
-			return 0, err
-		}
-		n, err := whole.WriteTo(w)
-		if err != nil || len(g.tail) == 0 {
-			return n, err
-		}
-		added, err := w.Write(g.tail)
-		return n + int64(added), err
+	n, err := g.copySource(w)
+	if err != nil || n < g.size || len(g.tail) == 0 {
+		return n, err
 	}
-	return io.Copy(w, io.NewSectionReader(g, 0, g.Size()))
+	added, err := w.Write(g.tail)
+	return n + int64(added), err
+}
+
+// copySource writes the file without what was added, at once where it is in memory.
+func (g *growing) copySource(w io.Writer) (int64, error) {
+	if whole := g.Piece(0, g.size); whole != nil {
+		n, err := w.Write(whole)
+		return int64(n), err
+	}
+	return io.Copy(w, io.NewSectionReader(g.src, 0, g.size))
 }
 
 // writeTo writes the file, unchanged, and what was added.
 func (g *growing) writeTo(w io.Writer) error {
-	n, err := (&growing{src: g.src, size: g.size}).CopyTo(w)
+	n, err := g.copySource(w)
 	if err != nil {
 		return fmt.Errorf("copying the file: %w", err)
 	}

@@ -26,7 +26,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add(p.Bytes())
 	trust := testTrust(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // it also runs behind other work
 		defer cancel()
 		o := VerifyOptions{Trust: trust, At: judgedAt(), MaxSize: 1 << 20}
 		report, err := VerifyPDF(ctx, bytes.NewReader(data), int64(len(data)), o)

@@ -266,15 +266,6 @@ func wrap(tag byte, parts ...[]byte) []byte {
 	return out
 }
 
-// headed puts the header of one value before its parts, without copying them.
-func headed(tag byte, parts ...[]byte) [][]byte {
-	length := 0
-	for _, p := range parts {
-		length += len(p)
-	}
-	return append([][]byte{appendHeader(nil, tag, length)}, parts...)
-}
-
 func appendHeader(out []byte, tag byte, length int) []byte {
 	out = append(out, tag)
 	switch {

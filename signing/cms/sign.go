@@ -24,6 +24,7 @@ type Prepared struct {
 	request   SignRequest
 	algorithm pki.SignatureAlgorithm
 	encoded   []byte // AlgorithmIdentifier of the signature
+	digest    []byte // AlgorithmIdentifier of the digest
 	attrs     []byte // DER of the signed attributes as SET OF: what is signed
 	digestAt  int    // where the digest stands in attrs
 }
@@ -55,13 +56,9 @@ func Prepare(r SignRequest) (*Prepared, error) {
 		return nil, fmt.Errorf("preparing signature: digest of %d bytes, %s has %d", len(r.Digest), pki.HashName(r.Hash), r.Hash.Size())
 	}
 	p.request = r
-	attrs, err := p.signedAttributes()
-	if err != nil {
+	if err := p.encodeAttributes(); err != nil {
 		return nil, err
 	}
-	p.attrs = attrs
-	digest := p.digestAttribute()
-	p.digestAt = bytes.Index(attrs, digest) + len(digest) - len(r.Digest)
 	return p, nil
 }
 
@@ -76,11 +73,6 @@ func (p *Prepared) SetDigest(sum []byte) error {
 	return nil
 }
 
-// digestAttribute is the message-digest attribute (RFC 5652 §11.2).
-func (p *Prepared) digestAttribute() []byte {
-	return encodeAttribute(Attribute{oidMessageDigest(), [][]byte{wrap(tagOctets, p.request.Digest)}})
-}
-
 // choose settles the algorithms by the type of the certificate's key.
 func (p *Prepared) choose(r *SignRequest) error {
 	public := pki.PublicKey(r.Key.Certificate)
@@ -90,7 +82,7 @@ func (p *Prepared) choose(r *SignRequest) error {
 			r.Hash = crypto.SHA512
 		}
 	}
-	if pki.OIDByHash(r.Hash) == nil || len(pki.CheckDigest(r.Hash, time.Time{})) > 0 {
+	if p.digest = digestAlgorithm(r.Hash); p.digest == nil || len(pki.CheckDigest(r.Hash, time.Time{})) > 0 {
 		return fmt.Errorf("preparing signature: digest algorithm %s is not for new signatures", pki.HashName(r.Hash))
 	}
 	a := pki.SignatureAlgorithm{Hash: r.Hash}
@@ -117,6 +109,9 @@ func (p *Prepared) choose(r *SignRequest) error {
 
 // encodeAlgorithm encodes a signature AlgorithmIdentifier: RFC 5754 §3, RFC 4056 §3, RFC 8419 §2.
 func encodeAlgorithm(a pki.SignatureAlgorithm) ([]byte, error) {
+	if known := knownAlgorithm(a); known != "" {
+		return []byte(known), nil
+	}
 	null := []byte{tagNull, 0}
 	oid, ok := a.OID()
 	if !ok {
@@ -135,29 +130,57 @@ func encodeAlgorithm(a pki.SignatureAlgorithm) ([]byte, error) {
 	return wrap(tagSequence, encodeOID(oid)), nil
 }
 
-// signedAttributes encodes content-type, message-digest, signing-time, signing-certificate-v2 and the caller's own.
-func (p *Prepared) signedAttributes() ([]byte, error) {
+// encodeAttributes makes the signed attributes: content-type, message-digest, signing-time, signing-certificate-v2 and
+// the caller's own.
+func (p *Prepared) encodeAttributes() error {
 	r := &p.request
-	members := [][]byte{
-		encodeAttribute(Attribute{oidContentType(), [][]byte{encodeOID(r.ContentType)}}),
-		p.digestAttribute(),
+	e := newEncoder(256)
+	var few [8][]byte
+	members := few[:0]
+	done := 0
+	add := func(kind string) { // what was written since the last attribute is the value
+		e.head(tagSet, done)
+		e.literal(kind)
+		e.head(tagSequence, done)
+		members = append(members, e.encoded()[:e.size()-done])
+		done = e.size()
 	}
+	e.value(tagOctets, r.Digest)
+	add(derMessageDigest)
+	digest := members[0]
+	e.oid(r.ContentType)
+	add(derContentType)
 	if r.SigningTime != nil {
-		members = append(members, encodeAttribute(Attribute{oidSigningTime(), [][]byte{encodeTime(*r.SigningTime)}}))
+		e.bytes(encodeTime(*r.SigningTime))
+		add(derSigningTime)
 	}
 	if !r.OmitESS {
 		sum := sha256.Sum256(r.Key.Certificate.Raw) // SHA-256 is the default, so its identifier must be left out
-		reference := wrap(tagSequence, wrap(tagOctets, sum[:]))
-		value := wrap(tagSequence, wrap(tagSequence, reference))
-		members = append(members, encodeAttribute(Attribute{oidSigningCertificateV2(), [][]byte{value}}))
+		since := e.size()
+		e.value(tagOctets, sum[:])
+		for range 3 { // ESSCertIDv2, certs, SigningCertificateV2
+			e.head(tagSequence, since)
+		}
+		add(derSigningCertificateV2)
 	}
 	for _, a := range r.SignedAttributes {
 		if encodeOID(a.Type) == nil || len(a.Values) == 0 {
-			return nil, fmt.Errorf("preparing signature: attribute %s is empty", a.Type)
+			return fmt.Errorf("preparing signature: attribute %s is empty", a.Type)
 		}
 		members = append(members, encodeAttribute(a))
 	}
-	return wrapSet(tagSet, members), nil
+	length := 0
+	for _, m := range members {
+		length += len(m)
+	}
+	slices.SortFunc(members, slices.Compare)
+	p.attrs = appendHeader(make([]byte, 0, wrapped(length)), tagSet, length)
+	for _, m := range members {
+		if p.attrs = append(p.attrs, m...); &m[0] == &digest[0] {
+			p.digestAt = len(p.attrs) - len(r.Digest)
+		}
+	}
+	return nil
 }
 
 func encodeAttribute(a Attribute) []byte {
@@ -220,48 +243,63 @@ func (p *Prepared) assemble(signature []byte, unsigned []Attribute) []byte {
 	if len(r.OCSPs) > 0 {
 		version = 5
 	}
-	digest := wrap(tagSequence, encodeOID(pki.OIDByHash(r.Hash)))
-	encap := [][]byte{encodeOID(r.ContentType)}
-	if r.Content != nil {
-		encap = append(encap, wrap(tagContext0, wrap(tagOctets, r.Content)))
+	extra := 0
+	for _, a := range unsigned {
+		for _, v := range a.Values {
+			extra += len(v) + 64
+		}
 	}
-	parts := [][]byte{{tagInteger, 1, version}, wrap(tagSet, digest), wrap(tagSequence, encap...)}
-	if certs := p.certificates(); len(certs) > 0 {
-		slices.SortFunc(certs, slices.Compare)
-		parts = append(parts, headed(tagContext0, certs...)...)
-	}
+	e := newEncoder(p.size(len(signature), extra))
+	p.encodeSigner(e, signature, unsigned)
+	e.head(tagSet, 0)
 	if len(r.CRLs)+len(r.OCSPs) > 0 {
 		members := append([][]byte(nil), r.CRLs...)
 		for _, o := range r.OCSPs {
 			members = append(members, wrap(tagContext1, encodeOID(oidOCSPInfo()), o))
 		}
-		parts = append(parts, wrapSet(tagContext1, members))
+		e.set(tagContext1, members)
 	}
-	parts = append(parts, headed(tagSet, p.signerInfo(digest, signature, unsigned))...)
-	data := headed(tagContext0, headed(tagSequence, parts...)...)
-	return slices.Concat(headed(tagSequence, append([][]byte{encodeOID(oidSignedData())}, data...)...)...)
+	if certs := p.certificates(); len(certs) > 0 {
+		e.set(tagContext0, certs)
+	}
+	since := e.size()
+	if r.Content != nil {
+		e.value(tagOctets, r.Content)
+		e.head(tagContext0, since)
+	}
+	e.oid(r.ContentType)
+	e.head(tagSequence, since)
+	e.value(tagSet, p.digest)
+	e.version(version)
+	e.head(tagSequence, 0)
+	e.head(tagContext0, 0)
+	e.literal(derSignedData)
+	e.head(tagSequence, 0)
+	return e.encoded()
 }
 
-func (p *Prepared) signerInfo(digest, signature []byte, unsigned []Attribute) []byte {
+// encodeSigner writes the one SignerInfo (RFC 5652 §5.3) as the first, which is the last, of an encoding.
+func (p *Prepared) encodeSigner(e *encoder, signature []byte, unsigned []Attribute) {
 	c := p.request.Key.Certificate
-	in := reader(p.attrs)
-	attrs, _ := in.want(tagSet)
-	parts := [][]byte{
-		{tagInteger, 1, 1},
-		wrap(tagSequence, c.RawIssuer, encodeSerial(c)),
-		digest,
-		wrap(tagContext0, attrs.body),
-		p.encoded,
-		wrap(tagOctets, signature),
-	}
 	if len(unsigned) > 0 {
 		members := make([][]byte, len(unsigned))
 		for i, a := range unsigned {
 			members[i] = encodeAttribute(a)
 		}
-		parts = append(parts, wrapSet(tagContext1, members))
+		e.set(tagContext1, members)
 	}
-	return wrap(tagSequence, parts...)
+	e.value(tagOctets, signature)
+	e.bytes(p.encoded)
+	in := reader(p.attrs)
+	attrs, _ := in.want(tagSet)
+	e.value(tagContext0, attrs.body)
+	e.bytes(p.digest)
+	since := e.size()
+	e.bytes(encodeSerial(c))
+	e.bytes(c.RawIssuer)
+	e.head(tagSequence, since)
+	e.version(1)
+	e.head(tagSequence, 0)
 }
 
 // encodeSerial encodes the serial number of an existing certificate: crypto/asn1 cannot fail on it.
@@ -283,8 +321,9 @@ func (p *Prepared) certificates() [][]byte {
 	if p.request.OmitCertificates {
 		return nil
 	}
-	var list [][]byte
-	for _, c := range p.request.Key.Certificates() {
+	key := p.request.Key
+	list := append(make([][]byte, 0, 1+len(key.Chain)), key.Certificate.Raw)
+	for _, c := range key.Chain {
 		list = append(list, c.Raw)
 	}
 	return list
@@ -362,16 +401,19 @@ func (p *Prepared) Room(unsigned int) int {
 	return p.size(size, unsigned)
 }
 
-// size is the length of what assemble makes, without making it.
+// size is the length of what assemble makes, without making it; it may be a few bytes more.
 func (p *Prepared) size(signature, unsigned int) int {
 	r := &p.request
-	digest := len(wrap(tagSequence, encodeOID(pki.OIDByHash(r.Hash))))
-	info := 3 + wrapped(len(r.Key.Certificate.RawIssuer)+len(encodeSerial(r.Key.Certificate))) + digest + len(p.attrs) +
-		len(p.encoded) + wrapped(signature)
+	digest := len(p.digest)
+	serial := r.Key.Certificate.SerialNumber.BitLen()/8 + 4
+	info := 3 + wrapped(len(r.Key.Certificate.RawIssuer)+serial) + digest + len(p.attrs) + len(p.encoded) + wrapped(signature)
 	if unsigned > 0 {
 		info += wrapped(wrapped(len(encodeOID(oidTimestamp())) + wrapped(unsigned)))
 	}
-	encap := len(encodeOID(r.ContentType))
+	encap := len(derData)
+	if !r.ContentType.Equal(oidData()) {
+		encap = len(encodeOID(r.ContentType))
+	}
 	if r.Content != nil {
 		encap += wrapped(wrapped(len(r.Content)))
 	}
@@ -391,7 +433,7 @@ func (p *Prepared) size(signature, unsigned int) int {
 			whole += wrapped(set)
 		}
 	}
-	return wrapped(len(encodeOID(oidSignedData())) + wrapped(wrapped(whole)))
+	return wrapped(len(derSignedData) + wrapped(wrapped(whole)))
 }
 
 // wrapped is the length of a value of n bytes with its tag and length.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"testing"
-	"time"
 )
 
 // FuzzCompare changes a signed file with an update at will: no panic, no endless work, and the outcome is one of
@@ -22,7 +21,7 @@ func FuzzCompare(f *testing.F) {
 	f.Add(uint16(16), []byte("<</T(g)/Kids[16 0 R 11 0 R]/Parent 16 0 R>>"), uint16(10), []byte("<</Fields 10 0 R>>"))
 	f.Fuzz(func(t *testing.T, n1 uint16, o1 []byte, n2 uint16, o2 []byte) {
 		full := write(data, objects{uint32(n1%120) + 1: string(o1), uint32(n2%120) + 1: string(o2)}, "")
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), fuzzTime)
 		defer cancel()
 		file, err := Open(bytes.NewReader(full), int64(len(full)), Limits{})
 		if err != nil {
@@ -31,7 +30,7 @@ func FuzzCompare(f *testing.F) {
 		for rev := range file.Revisions() {
 			ch, err := Compare(ctx, file, rev, CompareOptions{})
 			if ctx.Err() != nil {
-				t.Fatal("takes over 5 s")
+				t.Fatalf("takes over %v", fuzzTime)
 			}
 			if err == nil && ch.Outcome.rank() < 0 {
 				t.Fatalf("outcome %q", ch.Outcome)

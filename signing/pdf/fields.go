@@ -47,6 +47,9 @@ func (f *File) signatureFields(v *View) ([]formField, error) {
 	if f.fields[v.rev] == nil {
 		w := formWalk{v: v, seen: map[Ref]bool{}}
 		err := w.start()
+		if f.fields == nil {
+			f.fields = map[int]*form{}
+		}
 		f.fields[v.rev] = &form{fields: w.out, err: err}
 	}
 	return f.fields[v.rev].fields, f.fields[v.rev].err
@@ -439,14 +442,14 @@ func lastSpan(spans []span, key Name) int {
 }
 
 // lexerFor gives a lexer at the value of an object that stands in the file by itself.
-func (v *View) lexerFor(r Ref) (*lexer, error) {
+func (v *View) lexerFor(r Ref) (lexer, error) {
 	e, ok := v.lookup(r.Num)
 	if !ok || e.kind != entryOffset || e.extra != uint32(r.Gen) {
-		return nil, damaged(-1, "object "+r.String()+" does not stand in the file by itself")
+		return lexer{}, damaged(-1, "object "+r.String()+" does not stand in the file by itself")
 	}
 	l := v.f.lexerAt(e.where, v.r.End)
 	if got, ok := l.header(); !ok || got != r {
-		return nil, l.fail("the cross-reference does not lead to object " + r.String())
+		return lexer{}, l.fail("the cross-reference does not lead to object " + r.String())
 	}
 	return l, nil
 }
@@ -461,7 +464,10 @@ func (v *View) spans(r Ref) ([]span, error) {
 }
 
 // spansAt lists the entries of the dictionary at off.
-func (v *View) spansAt(off int64) ([]span, error) { return v.f.lexerAt(off, v.r.End).spans() }
+func (v *View) spansAt(off int64) ([]span, error) {
+	l := v.f.lexerAt(off, v.r.End)
+	return l.spans()
+}
 
 // valueSpan is the place of the whole object r.
 func (v *View) valueSpan(r Ref) (span, error) {

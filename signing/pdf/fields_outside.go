@@ -24,6 +24,9 @@ func (f *File) outsideForm(fields []formField) ([]formField, error) {
 
 // stopped tells the end of the context from a fault of the file.
 func stopped(err error) bool {
+	if err == nil {
+		return false
+	}
 	var e *Error
 	return errors.As(err, &e) && e.Kind == Stopped
 }

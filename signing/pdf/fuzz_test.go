@@ -3,6 +3,7 @@ package pdf
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -17,7 +18,13 @@ func fuzzLimits() Limits {
 	}
 }
 
-// FuzzOpen opens any bytes and reads all that is in them: no panic, no hang.
+// paged hides that a file is in memory, so that it is read in pages as one on disk is.
+type paged struct{ io.ReaderAt }
+
+// fuzzTime is how long one input may take. It is generous, since fuzzing also runs behind other work.
+const fuzzTime = 20 * time.Second
+
+// FuzzOpen opens any bytes, in memory or in pages, and reads all that is in them: no panic, no hang.
 func FuzzOpen(f *testing.F) {
 	f.Add(simple().table("/Root 1 0 R/Size 5").Bytes())
 	f.Add(signedFile{}.build())
@@ -36,11 +43,15 @@ func FuzzOpen(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), fuzzTime)
 		defer cancel()
-		file, err := OpenContext(ctx, bytes.NewReader(data), int64(len(data)), fuzzLimits())
+		var src io.ReaderAt = bytes.NewReader(data)
+		if len(data)%2 == 1 {
+			src = paged{src}
+		}
+		file, err := OpenContext(ctx, src, int64(len(data)), fuzzLimits())
 		if err != nil {
-			file, err = OpenDamaged(ctx, bytes.NewReader(data), int64(len(data)), fuzzLimits())
+			file, err = OpenDamaged(ctx, src, int64(len(data)), fuzzLimits())
 		}
 		if err == nil {
 			walk(file)

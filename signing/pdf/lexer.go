@@ -29,10 +29,8 @@ type lexer struct {
 const eof = -1
 
 // newLexer parses the file from off, up to end.
-func newLexer(src *source, off, end int64, lim *Limits) *lexer {
-	l := &lexer{src: src, end: min(end, src.size), lim: lim, memory: lim.MaxMemory / 2}
-	l.seek(off)
-	return l
+func newLexer(src *source, off, end int64, lim *Limits) lexer {
+	return lexer{src: src, base: off, end: min(end, src.size), lim: lim, memory: lim.MaxMemory / 2}
 }
 
 // newMemoryLexer parses data from off; positions are offsets in data.
@@ -117,12 +115,22 @@ const (
 	classDelimiter
 )
 
-// class tells white space and delimiters from regular characters (ISO 32000-2 §7.2.3).
+// classes has 's' for white space, 'd' for delimiters and '.' for regular characters below 128 (ISO 32000-2 §7.2.3).
+const classes = "s........ss.ss.................." + "s....d..dd.....d............d.d." +
+	"...........................d.d.." + "...........................d.d.."
+
+// class tells white space and delimiters from regular characters.
 func class(c int) int {
-	switch c {
-	case 0, '\t', '\n', '\f', '\r', ' ':
+	if c >= len(classes) {
+		return classRegular
+	}
+	if c < 0 { // eof
+		return classDelimiter
+	}
+	switch classes[c] {
+	case 's':
 		return classSpace
-	case '(', ')', '<', '>', '[', ']', '{', '}', '/', '%', eof:
+	case 'd':
 		return classDelimiter
 	}
 	return classRegular
@@ -218,7 +226,11 @@ func (l *lexer) object(depth int) (Object, error) {
 	l.space()
 	switch c := l.peek(); {
 	case c == '/':
-		return l.name()
+		name, err := l.name()
+		if err != nil {
+			return nil, err
+		}
+		return name, nil
 	case c == '(':
 		return l.literalString()
 	case c == '<':
@@ -304,8 +316,12 @@ func (l *lexer) number() (Object, error) {
 }
 
 // name parses a name with its #xx escapes.
-func (l *lexer) name() (Object, error) {
+func (l *lexer) name() (Name, error) {
 	l.pos++ // the slash
+	if plain := l.plain(); plain != nil && len(plain) <= l.lim.MaxToken {
+		l.pos += len(plain)
+		return internName(plain), l.charge(32 + len(plain))
+	}
 	var small [64]byte
 	b := small[:0]
 	for c := l.peek(); class(c) == classRegular; c = l.peek() {
@@ -320,21 +336,54 @@ func (l *lexer) name() (Object, error) {
 			}
 		}
 		if b = append(b, byte(c)); len(b) > l.lim.MaxToken {
-			return nil, tooLarge(l.offset(), "a name is too long")
+			return "", tooLarge(l.offset(), "a name is too long")
 		}
 	}
 	return internName(b), l.charge(32 + len(b))
 }
 
+// plain looks ahead for a name without escapes that lies wholly in the buffer and is of usual length; nil for any other.
+func (l *lexer) plain() []byte {
+	rest := l.buf[min(l.pos, len(l.buf)):]
+	for i, c := range rest[:min(len(rest), 64)] {
+		if c == '#' {
+			return nil
+		}
+		if class(int(c)) != classRegular {
+			return rest[:i:i]
+		}
+	}
+	return nil
+}
+
 // internName makes a name; the most frequent ones cost no memory of their own.
 func internName(b []byte) Name {
-	for _, known := range [...]Name{
-		"Type", "Page", "Parent", "Kids", "Count", "Pages", "Catalog", "Root", "Size", "Prev", "Info", "ID", "Length", "Filter",
-		"FlateDecode", "Annot", "Annots", "Subtype", "Widget", "Rect", "Contents", "Resources", "MediaBox", "Font", "XObject",
-		"Names", "AcroForm", "Fields", "SigFlags", "Sig", "FT", "T", "V", "F", "P", "W", "Index", "XRef", "ObjStm", "N", "First",
-	} {
-		if string(b) == string(known) {
-			return known
+	known := "" // names of that length, one behind the other
+	switch len(b) {
+	case 1:
+		known = "TVFPWN"
+	case 2:
+		known = "IDFT"
+	case 3:
+		known = "Sig"
+	case 4:
+		known = "TypePageKidsRootSizePrevInfoFontRectXRef"
+	case 5:
+		known = "CountPagesAnnotNamesIndexFirst"
+	case 6:
+		known = "ParentLengthFilterAnnotsWidgetFieldsObjStm"
+	case 7:
+		known = "CatalogSubtypeXObject"
+	case 8:
+		known = "ContentsMediaBoxAcroFormSigFlags"
+	case 9:
+		known = "Resources"
+	case 11:
+		known = "FlateDecode"
+	}
+	for ; known != ""; known = known[len(b):] {
+		if name := known[:len(b)]; name == string(b) {
+			return Name(name)
 		}
 	}
 	return Name(b)
@@ -462,11 +511,15 @@ func (l *lexer) hexString() (Object, error) {
 
 // array parses the rest of "[…]".
 func (l *lexer) array(depth int) (Object, error) {
-	a := Array{}
+	var few [8]Object // most arrays have no more
+	a := Array(few[:0])
 	for {
 		l.space()
 		if l.peek() == ']' {
 			l.pos++
+			if len(a) <= len(few) {
+				a = append(make(Array, 0, len(a)), a...)
+			}
 			return a, l.charge(48)
 		}
 		o, err := l.object(depth + 1)
@@ -522,12 +575,8 @@ func (l *lexer) key() (key Name, done bool, err error) {
 	l.space()
 	switch l.peek() {
 	case '/':
-		o, err := l.name()
-		if err != nil {
-			return "", false, err
-		}
-		key, _ = o.(Name)
-		return key, false, nil
+		key, err = l.name()
+		return key, false, err
 	case '>':
 		l.pos++
 		if l.take() == '>' {

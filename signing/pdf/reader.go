@@ -73,12 +73,10 @@ func newFile(ctx context.Context, r io.ReaderAt, size int64, lim Limits) (*File,
 		return nil, 0, tooLarge(-1, "the file is over the size limit")
 	}
 	f := &File{
-		src:      &source{r: r, size: size, stop: ctx.Err, pages: map[int64][]byte{}, work: 8*size + 64<<20},
+		src:      &source{r: r, piece: Pieces(r), size: size, stop: ctx.Err, work: 8*size + 64<<20},
 		lim:      lim,
 		sections: map[int64]*section{},
 		cache:    map[cacheKey]cached{},
-		objStms:  map[*Stream]*objStm{},
-		fields:   map[int]*form{},
 	}
 	header, err := f.src.index("%PDF-", 0, 1024)
 	if err != nil {
@@ -139,7 +137,7 @@ func (f *File) sectionAt(off int64) bool {
 }
 
 // lexerAt parses from off and reads nothing at or beyond end.
-func (f *File) lexerAt(off, end int64) *lexer {
+func (f *File) lexerAt(off, end int64) lexer {
 	l := newLexer(f.src, off, end, &f.lim)
 	l.file = f
 	return l
@@ -330,7 +328,7 @@ func (v *View) getPlain(r Ref, e xrefEntry) (Object, error) {
 	}
 	key := cacheKey{e.where, -1, -1}
 	if d, ok := o.(Dict); ok {
-		st, err := f.streamBody(l, d, r, v)
+		st, err := f.streamBody(&l, d, r, v)
 		if err != nil {
 			return nil, err
 		}
@@ -447,6 +445,9 @@ func (v *View) objStm(st *Stream) (*objStm, error) {
 		s.offs = append(s.offs, min(first+off, int64(len(data))))
 	}
 	f.hold(int64(len(data) + 16*len(s.nums)))
+	if f.objStms == nil {
+		f.objStms = map[*Stream]*objStm{}
+	}
 	f.objStms[st] = s
 	return s, nil
 }

@@ -44,7 +44,8 @@ func (f *File) scanObjects() (map[uint32]xrefEntry, error) {
 		if !ok {
 			continue
 		}
-		if ref, ok := f.lexerAt(from+int64(start), f.src.size).header(); ok {
+		l := f.lexerAt(from+int64(start), f.src.size)
+		if ref, ok := l.header(); ok {
 			if err := f.countEntry(at); err != nil {
 				return nil, err
 			}

@@ -28,12 +28,10 @@ func (f *File) findEnd(s *section) {
 // chain follows /Prev from the section at off; newest first.
 func (f *File) chain(off int64) ([]*section, error) {
 	var out []*section
-	seen := map[int64]bool{}
 	for off >= 0 {
-		if seen[off] {
+		if slices.ContainsFunc(out, func(s *section) bool { return s.offset == off }) {
 			return nil, damaged(off, "the cross-reference sections form a loop")
 		}
-		seen[off] = true
 		s, err := f.readSection(off)
 		if err != nil {
 			return nil, err

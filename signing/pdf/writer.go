@@ -49,10 +49,15 @@ func AppendObject(dst []byte, o Object) []byte {
 		dst = append(dst, ' ')
 		dst = strconv.AppendUint(dst, uint64(v.Gen), 10)
 		return append(dst, " R"...)
+	case syntax:
+		return append(dst, v...)
 	default:
 		return append(dst, "null"...)
 	}
 }
+
+// syntax is an object that is written as it stands.
+type syntax string
 
 // appendReal writes a real without an exponent, which PDF does not have (ISO 32000-2 §7.3.3).
 func appendReal(dst []byte, f float64) []byte {
@@ -63,7 +68,8 @@ func appendReal(dst []byte, f float64) []byte {
 }
 
 func appendDict(dst []byte, d Dict) []byte {
-	keys := make([]Name, 0, len(d))
+	var few [16]Name // in most dictionaries there are no more
+	keys := few[:0]
 	for k := range d {
 		keys = append(keys, k)
 	}
@@ -135,5 +141,7 @@ func Date(t time.Time) String {
 	if offset < 0 {
 		sign, offset = '-', -offset
 	}
-	return String{B: fmt.Appendf([]byte(s), "%c%02d'%02d'", sign, offset/3600, offset/60%60)}
+	b := append(make([]byte, 0, len(s)+len("+00'00'")), s...)
+	b = append(appendPadded(append(b, sign), int64(offset/3600), 2), '\'')
+	return String{B: append(appendPadded(b, int64(offset/60%60), 2), '\'')}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -160,6 +161,11 @@ func (u *Update) newField(spec FieldSpec) (*signatureField, error) {
 	if err != nil {
 		return nil, err
 	}
+	return u.placeField(name, spec)
+}
+
+// placeField is newField with a name that is known to be free, whatever the spec says.
+func (u *Update) placeField(name string, spec FieldSpec) (*signatureField, error) {
 	pageRef, page, err := u.view.Page(spec.Page)
 	if err != nil {
 		return nil, err
@@ -322,7 +328,7 @@ func (u *Update) freeName(name string) (string, error) {
 // nextName is the prefix with the first number that is free.
 func nextName(prefix string, taken []string) string {
 	for n := 1; ; n++ {
-		if name := fmt.Sprintf("%s%d", prefix, n); !slices.Contains(taken, name) {
+		if name := prefix + strconv.Itoa(n); !slices.Contains(taken, name) {
 			return name
 		}
 	}
@@ -334,15 +340,15 @@ func (u *Update) rootNames() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	catalog, _, err := u.dict(catalogRef)
+	catalog, err := u.look(catalogRef)
 	if err != nil {
 		return nil, err
 	}
-	form, _, err := u.dict(catalog["AcroForm"])
+	form, err := u.look(catalog["AcroForm"])
 	if err != nil {
 		return nil, err
 	}
-	list, _, err := u.array(form["Fields"])
+	list, err := u.list(form["Fields"])
 	if err != nil {
 		return nil, err
 	}

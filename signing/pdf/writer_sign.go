@@ -8,7 +8,7 @@ import (
 	"hash"
 	"io"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 )
 
@@ -24,8 +24,8 @@ const (
 // maxContents bounds the room for a signature, in bytes.
 const maxContents = 16 << 20
 
-// byteRangeWidth is room for "[0 a b c]" with numbers of up to 12 digits.
-const byteRangeWidth = 44
+// byteRangeRoom is what "[0 a b c]" is written over, with numbers of up to 12 digits.
+const byteRangeRoom = "                                            "
 
 // ErrRoom is wrapped when a signature is larger than the room reserved for it; see [Prepared.Grow].
 var ErrRoom = errors.New("pdf: the signature does not fit the room reserved for it")
@@ -129,10 +129,13 @@ func (r *SignatureRequest) dictionary() Dict {
 		dict["Type"] = Name("DocTimeStamp")
 		return dict
 	}
-	dict["M"], dict["Prop_Build"] = Date(r.At), Dict{"App": Dict{"Name": Name("vanthu")}}
-	for key, text := range map[Name]string{"Name": r.Name, "Reason": r.Reason, "Location": r.Location, "ContactInfo": r.ContactInfo} {
-		if text != "" {
-			dict[key] = Text(text)
+	dict["M"], dict["Prop_Build"] = Date(r.At), syntax("<</App<</Name/vanthu>>>>")
+	for _, entry := range [...]struct {
+		key  Name
+		text string
+	}{{"Name", r.Name}, {"Reason", r.Reason}, {"Location", r.Location}, {"ContactInfo", r.ContactInfo}} {
+		if entry.text != "" {
+			dict[entry.key] = Text(entry.text)
 		}
 	}
 	return dict
@@ -202,7 +205,7 @@ func (u *Update) fieldFor(r SignatureRequest, signed []Field) (*signatureField, 
 			return nil, err
 		}
 	}
-	return u.newField(FieldSpec{Name: name, Page: r.Page, Rect: r.Rect})
+	return u.placeField(name, FieldSpec{Page: r.Page, Rect: r.Rect})
 }
 
 // existingField copies an empty field and its first widget into the update.
@@ -297,8 +300,8 @@ func (u *Update) findPage(s *signatureField) error {
 // lockFields carries the field's /Lock over into the signature, which makes it effective (ISO 32000-2
 // §12.7.5.5, §12.8.2.4).
 func (u *Update) lockFields(dict, field Dict) error {
-	lock, ok, err := u.dict(field["Lock"])
-	if err != nil || !ok {
+	lock, err := u.look(field["Lock"])
+	if err != nil || lock == nil {
 		return err
 	}
 	params := Dict{"Type": Name("TransformParams"), "V": Name("1.2")}
@@ -326,17 +329,24 @@ func (p *Prepared) Grow(room int) error {
 	if room <= 0 || room > maxContents {
 		return fmt.Errorf("room for a signature of %d bytes: %w", room, ErrUnsupported)
 	}
-	head := "<</ByteRange " + strings.Repeat(" ", byteRangeWidth) + "/Contents <"
+	const head = "<</ByteRange " + byteRangeRoom + "/Contents <"
 	p.update.Set(p.value, &rawObject{head: head, zeros: 2 * room, rest: p.rest})
 	t, err := p.update.encode(p.src, p.at)
 	if err != nil {
 		return err
 	}
-	body := t.at[p.value.Num]
+	body := t.body(p.value.Num)
 	p.room, p.data, p.contents = room, t.data, body+len(head)-1
-	br := p.ByteRange()
-	text := fmt.Sprintf("[%d %d %d %d]", br[0], br[1], br[2], br[3])
-	if len(text) > byteRangeWidth {
+	var digits [96]byte
+	text := append(digits[:0], '[')
+	for i, n := range p.ByteRange() {
+		if i > 0 {
+			text = append(text, ' ')
+		}
+		text = strconv.AppendInt(text, n, 10)
+	}
+	text = append(text, ']')
+	if len(text) > len(byteRangeRoom) {
 		return fmt.Errorf("file of %d bytes: %w", p.update.file.Size(), ErrUnsupported)
 	}
 	copy(p.data[body+len("<</ByteRange "):], text)

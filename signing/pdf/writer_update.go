@@ -1,6 +1,7 @@
 package pdf
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -128,24 +130,55 @@ func (u *Update) array(o Object) (a Array, ok bool, err error) {
 	return slices.Clone(a), ok, nil
 }
 
+// look resolves to a dictionary that is only read; nil for anything else.
+func (u *Update) look(o Object) (Dict, error) {
+	o, err := u.Resolve(o)
+	if err != nil {
+		return nil, err
+	}
+	d, _ := o.(Dict)
+	return d, nil
+}
+
+// list resolves to an array that is only read; nil for anything else.
+func (u *Update) list(o Object) (Array, error) {
+	o, err := u.Resolve(o)
+	if err != nil {
+		return nil, err
+	}
+	a, _ := o.(Array)
+	return a, nil
+}
+
 // tail is the serialised update.
 type tail struct {
-	data []byte
-	at   map[uint32]int // object number → offset of its body in data
+	data    []byte
+	entries []placement // of the update's objects, in ascending order
+}
+
+// body is the offset in data of an object's body.
+func (t *tail) body(num uint32) int {
+	i, ok := slices.BinarySearchFunc(t.entries, num, func(p placement, n uint32) int { return cmp.Compare(p.num, n) })
+	if !ok {
+		return -1
+	}
+	return t.entries[i].body
 }
 
 // encode writes the update as it will stand after the file's last byte: objects, cross-references in the
 // form that the file uses (table for hybrid files) and a trailer that keeps all of the old one's entries.
 func (u *Update) encode(src io.ReaderAt, at time.Time) (*tail, error) {
-	t := &tail{at: make(map[uint32]int, len(u.objects))}
-	room := 1 << 10
-	for _, o := range u.objects {
-		room += 256
+	t := &tail{entries: make([]placement, 0, len(u.objects)+1)}
+	room := 768 // cross-references and trailer
+	for num, o := range u.objects {
+		t.entries = append(t.entries, placement{num: num, gen: o.gen})
 		switch obj := o.obj.(type) {
 		case *rawObject:
-			room += len(obj.head) + obj.zeros + len(obj.rest)
+			room += 64 + len(obj.head) + obj.zeros + len(obj.rest)
 		case *Stream:
-			room += len(obj.Raw)
+			room += 256 + len(obj.Raw)
+		default:
+			room += 256
 		}
 	}
 	t.data = make([]byte, 0, room)
@@ -158,57 +191,65 @@ func (u *Update) encode(src io.ReaderAt, at time.Time) (*tail, error) {
 	}
 	// Offsets count from the file's header where the writer of the file let them do so.
 	base := u.file.Size() - u.file.base
-	entries := make([]placement, 0, len(u.objects)+1)
-	for _, num := range slices.Sorted(maps.Keys(u.objects)) {
-		o := u.objects[num]
-		entries = append(entries, placement{num, o.gen, base + int64(len(t.data))})
-		t.data = fmt.Appendf(t.data, "%d %d obj\n", num, o.gen)
-		t.at[num] = len(t.data)
-		if raw, ok := o.obj.(*rawObject); ok {
+	slices.SortFunc(t.entries, func(a, b placement) int { return cmp.Compare(a.num, b.num) })
+	for i := range t.entries {
+		e := &t.entries[i]
+		e.offset = base + int64(len(t.data))
+		t.data = appendHead(t.data, e)
+		e.body = len(t.data)
+		o := u.objects[e.num].obj
+		if raw, ok := o.(*rawObject); ok {
 			t.data = raw.appendTo(t.data)
 		} else {
-			t.data = AppendObject(t.data, o.obj)
+			t.data = AppendObject(t.data, o)
 		}
 		t.data = append(t.data, "\nendobj\n"...)
 	}
 	trailer := u.Trailer(at)
 	start := base + int64(len(t.data))
 	if u.view.XRefKind() == XRefStream {
-		entries = append(entries, placement{u.next, 0, start})
 		trailer["Size"] = int64(u.next) + 1
-		t.data = appendXRefStream(t.data, entries, trailer)
+		t.data = appendXRefStream(t.data, append(t.entries, placement{num: u.next, offset: start}), trailer)
 	} else {
 		if start > 9_999_999_999 {
 			return nil, fmt.Errorf("file of %d bytes is too large for a cross-reference table: %w", u.file.Size(), ErrUnsupported)
 		}
 		trailer["Size"] = int64(u.next)
-		t.data = appendXRefTable(t.data, entries, trailer)
+		t.data = appendXRefTable(t.data, t.entries, trailer)
 	}
-	t.data = fmt.Appendf(t.data, "startxref\n%d\n%%%%EOF\n", start)
+	t.data = strconv.AppendInt(append(t.data, "startxref\n"...), start, 10)
+	t.data = append(t.data, "\n%%EOF\n"...)
 	return t, nil
 }
 
 // Trailer continues the old trailer for an update made at the given time: everything is kept but what belongs
 // to the old section alone, /Prev leads to it, and /ID gets a new second part. /Size is not set.
 func (u *Update) Trailer(at time.Time) Dict {
-	d := maps.Clone(u.view.Trailer())
-	for _, key := range []Name{"XRefStm", "Type", "W", "Index", "Length", "Filter", "DecodeParms", "DL", "Size", "F", "FFilter", "FDecodeParms"} {
-		delete(d, key)
-	}
-	revisions := u.file.Revisions()
-	d["Prev"] = revisions[len(revisions)-1].XRefOffset - u.file.base
-	// The first part of /ID names the document and stays; the second names this state of it (ISO 32000-2
-	// §14.4). It is derived from what is known of the state instead of being random.
-	h := sha256.New()
-	_ = binary.Write(h, binary.BigEndian, []int64{u.file.Size(), at.UnixNano(), int64(len(u.objects))}) // a hash does not fail
-	var first Object
-	if id, _, err := u.array(d["ID"]); err == nil && len(id) == 2 {
-		first, _ = u.Resolve(id[0])
-		if s, ok := id[1].(String); ok {
-			h.Write(s.B)
+	old := u.view.Trailer()
+	d := make(Dict, len(old)+1)
+	for key, value := range old {
+		switch key {
+		case "XRefStm", "Type", "W", "Index", "Length", "Filter", "DecodeParms", "DL", "Size", "F", "FFilter", "FDecodeParms":
+		default:
+			d[key] = value
 		}
 	}
-	sum := String{B: h.Sum(nil)[:16], Hex: true}
+	d["Prev"] = u.file.revs[len(u.file.revs)-1].XRefOffset - u.file.base
+	// The first part of /ID names the document and stays; the second names this state of it (ISO 32000-2
+	// §14.4). It is derived from what is known of the state instead of being random.
+	state := make([]byte, 0, 64)
+	for _, n := range []int64{u.file.Size(), at.UnixNano(), int64(len(u.objects))} {
+		state = binary.BigEndian.AppendUint64(state, uint64(n))
+	}
+	var first Object
+	if id, err := u.list(d["ID"]); err == nil && len(id) == 2 {
+		first, _ = u.Resolve(id[0])
+		if s, ok := id[1].(String); ok {
+			state = append(state, s.B...)
+		}
+	}
+	digest := sha256.Sum256(state)
+	sum := String{B: digest[:16], Hex: true}
 	if s, ok := first.(String); ok {
 		d["ID"] = Array{String{B: s.B, Hex: true}, sum}
 	} else {
@@ -222,6 +263,27 @@ type placement struct {
 	num    uint32
 	gen    uint16
 	offset int64
+	body   int // where its body starts among the bytes being written
+}
+
+// appendHead writes "N G obj".
+func appendHead(dst []byte, e *placement) []byte {
+	dst = append(strconv.AppendUint(dst, uint64(e.num), 10), ' ')
+	dst = strconv.AppendUint(dst, uint64(e.gen), 10)
+	return append(dst, " obj\n"...)
+}
+
+// appendPadded writes a number in a fixed width, zeros first.
+func appendPadded(dst []byte, n int64, width int) []byte {
+	from := len(dst)
+	for range width {
+		dst = append(dst, '0')
+	}
+	for i := from + width - 1; n > 0 && i >= from; i-- {
+		dst[i] = '0' + byte(n%10)
+		n /= 10
+	}
+	return dst
 }
 
 // sections splits sorted entries into runs of consecutive numbers.
@@ -242,9 +304,11 @@ func sections(entries []placement) [][]placement {
 func appendXRefTable(dst []byte, entries []placement, trailer Dict) []byte {
 	dst = append(dst, "xref\n"...)
 	for _, run := range sections(entries) {
-		dst = fmt.Appendf(dst, "%d %d\n", run[0].num, len(run))
+		dst = append(strconv.AppendUint(dst, uint64(run[0].num), 10), ' ')
+		dst = append(strconv.AppendInt(dst, int64(len(run)), 10), '\n')
 		for _, e := range run {
-			dst = fmt.Appendf(dst, "%010d %05d n\r\n", e.offset, e.gen)
+			dst = append(appendPadded(dst, e.offset, 10), ' ')
+			dst = append(appendPadded(dst, int64(e.gen), 5), " n\r\n"...)
 		}
 	}
 	dst = append(dst, "trailer\n"...)
@@ -272,7 +336,7 @@ func appendXRefStream(dst []byte, entries []placement, dict Dict) []byte {
 		}
 	}
 	dict["Type"], dict["W"], dict["Index"] = Name("XRef"), Array{int64(1), int64(width), int64(2)}, index
-	dst = fmt.Appendf(dst, "%d %d obj\n", last.num, last.gen)
+	dst = appendHead(dst, &last)
 	dst = AppendObject(dst, &Stream{Dict: dict, Raw: data})
 	return append(dst, "\nendobj\n"...)
 }

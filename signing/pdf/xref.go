@@ -141,11 +141,11 @@ func (f *File) parseSection(off int64) (*section, error) {
 	}
 	l := f.lexerAt(off, f.src.size)
 	if l.keyword("xref") {
-		return f.parseTable(l, off)
+		return f.parseTable(&l, off)
 	}
 	l.seek(off)
 	if ref, ok := l.header(); ok {
-		return f.parseXRefStream(l, off, ref)
+		return f.parseXRefStream(&l, off, ref)
 	}
 	return nil, l.fail("no cross-reference section where one should be")
 }
@@ -190,7 +190,7 @@ func (f *File) readHidden(s *section) error {
 	if !ok {
 		return l.fail("no cross-reference stream where /XRefStm points")
 	}
-	h, err := f.parseXRefStream(l, at+f.base, ref)
+	h, err := f.parseXRefStream(&l, at+f.base, ref)
 	if err != nil {
 		return err
 	}
@@ -214,7 +214,7 @@ func (f *File) parseSubsection(l *lexer) (subsection, error) {
 	if !ok1 || !ok2 || first > 1<<32-1 || count > 1<<32-1-first {
 		return subsection{}, l.fail("malformed cross-reference subsection")
 	}
-	sub := subsection{first: uint32(first)}
+	sub := subsection{first: uint32(first), entries: make([]xrefEntry, 0, min(count, 16))}
 	for range count {
 		at := l.offset()
 		e, ok := parseEntry(l)
