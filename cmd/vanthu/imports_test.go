@@ -46,7 +46,7 @@ func rooms() []room {
 		{"modernc.org/sqlite", []string{"storage/sqldb"}},
 		{"github.com/jackc/pgx/", []string{"storage/sqldb"}},
 		{"github.com/riverqueue/", []string{"storage/jobs"}},
-		{"golang.org/x/mod/sumdb/", []string{"storage/ledger"}},
+		{"golang.org/x/mod/sumdb/", []string{"storage/ledger", "exchange/transparency", "exchange/receipt"}},
 		{"html/template", []string{"exchange/console"}},
 		{"github.com/danielgtaylor/huma/", []string{"exchange/httpapi"}},
 		{"github.com/alecthomas/kong", []string{"cmd"}},

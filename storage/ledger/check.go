@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"vanthu/storage/ledger/logproof"
 	"vanthu/storage/sqldb"
 )
 
@@ -22,7 +23,7 @@ func (l *Ledger) Check(ctx context.Context, yield func(problem string)) error {
 		}
 		var signed tlog.Tree
 		if text != "" {
-			if signed, err = openCheckpoint(l.vkey, text); err != nil {
+			if signed, err = logproof.OpenCheckpoint(l.vkey, text); err != nil {
 				yield(fmt.Sprintf("evidence log: %v", err))
 			}
 		}
@@ -115,7 +116,7 @@ func (c *checker) missing(from, to int64) error {
 
 // entry compares one entry with its leaf in the log.
 func (c *checker) entry(row *entryRow) error {
-	hash := tlog.RecordHash(leaf(&row.Entry, row.salt))
+	hash := tlog.RecordHash(logproof.Leaf(&row.Entry, row.salt))
 	logged, ok := c.storedLeaf(row.Index)
 	if ok && logged != hash {
 		c.report("evidence entry %s (%s of %s, place %d) is not what the log says", row.ID, row.Kind, row.Subject, row.Index)

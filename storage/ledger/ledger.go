@@ -29,7 +29,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,6 +38,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"vanthu/storage/ledger/logproof"
 	"vanthu/storage/sqldb"
 )
 
@@ -53,24 +53,17 @@ var (
 	// a second.
 	ErrPending = errors.New("evidence entry is not in the log yet")
 	// ErrProof says that a proof does not prove its entry.
-	ErrProof = errors.New("proof does not hold")
+	ErrProof = logproof.ErrProof
 	// ErrKey says that the log in the database was signed by another key, or
 	// under another origin, than the one given.
 	ErrKey = errors.New("the log was signed by another key")
 )
 
 // EntryID names one entry: a UUIDv7.
-type EntryID string
+type EntryID = logproof.EntryID
 
 // Entry is one piece of evidence (chứng cứ).
-type Entry struct {
-	ID      EntryID         `json:"id"`      // made by Append
-	Kind    string          `json:"kind"`    // what was done, "document.signed"; at most 100 bytes
-	Subject string          `json:"subject"` // to what: an id; at most 200 bytes
-	At      time.Time       `json:"at"`      // when, to the microsecond; zero means now
-	Actor   string          `json:"actor"`   // by whom; at most 200 bytes
-	Body    json.RawMessage `json:"body"`    // details; at most 256 KiB, kept as canonical JSON; nil means {}
-}
+type Entry = logproof.Entry
 
 // Record is an entry and its place in the log.
 type Record struct {
@@ -141,7 +134,7 @@ func (l *Ledger) checkKey(ctx context.Context) error {
 		if err != nil || text == "" {
 			return err
 		}
-		if _, err := openCheckpoint(l.vkey, text); err != nil {
+		if _, err := logproof.OpenCheckpoint(l.vkey, text); err != nil {
 			return fmt.Errorf("%w: %w", ErrKey, err)
 		}
 		return nil
@@ -159,7 +152,7 @@ func (l *Ledger) Append(ctx context.Context, tx *sqldb.Tx, e Entry) (EntryID, er
 		e.At = l.opts.Now()
 	}
 	e.At = e.At.UTC().Truncate(time.Microsecond)
-	if err := e.normalise(); err != nil {
+	if err := e.Normalise(); err != nil {
 		return "", fmt.Errorf("appending evidence: %w", err)
 	}
 	if err := insertEntry(ctx, tx, &e); err != nil {

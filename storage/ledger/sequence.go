@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"vanthu/storage/ledger/logproof"
 	"vanthu/storage/sqldb"
 )
 
@@ -80,7 +81,7 @@ func (l *Ledger) grow(ctx context.Context, tx *sqldb.Tx) (growth, error) {
 		return g, err
 	}
 	if text != "" {
-		if g.tree, err = openCheckpoint(l.vkey, text); err != nil {
+		if g.tree, err = logproof.OpenCheckpoint(l.vkey, text); err != nil {
 			return g, err
 		}
 	}
@@ -95,7 +96,7 @@ func (l *Ledger) grow(ctx context.Context, tx *sqldb.Tx) (growth, error) {
 		if row.Index != at {
 			return g, fmt.Errorf("entry %s is at place %d, expected at %d", row.ID, row.Index, at)
 		}
-		added, err := tlog.StoredHashesForRecordHash(at, tlog.RecordHash(leaf(&row.Entry, row.salt)), hashes)
+		added, err := tlog.StoredHashesForRecordHash(at, tlog.RecordHash(logproof.Leaf(&row.Entry, row.salt)), hashes)
 		if err != nil {
 			return g, err
 		}

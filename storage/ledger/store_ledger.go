@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
@@ -9,6 +10,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/uuid"
+
+	"vanthu/storage/ledger/logproof"
 	"vanthu/storage/sqldb"
 )
 
@@ -35,6 +39,20 @@ func insertEntry(ctx context.Context, tx *sqldb.Tx, e *Entry) error {
 	_, err = tx.Exec(ctx, query, string(e.ID), e.Kind, e.Subject, sqldb.Micros(e.At), e.Actor,
 		hex.EncodeToString(newSalt()), string(e.Body))
 	return err
+}
+
+func newEntryID() (EntryID, error) {
+	id, err := uuid.NewV7() // grows within a process, hence in commit order on SQLite
+	if err != nil {
+		return "", fmt.Errorf("making an entry id: %w", err)
+	}
+	return EntryID(id.String()), nil
+}
+
+func newSalt() []byte {
+	salt := make([]byte, logproof.SaltSize)
+	_, _ = rand.Read(salt) // never fails, see crypto/rand
+	return salt
 }
 
 // entryRow is an entry as it is stored.

@@ -1,4 +1,4 @@
-package ledger
+package logproof
 
 import (
 	"encoding/json"

@@ -1,8 +1,7 @@
-package ledger
+package logproof
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -23,14 +22,28 @@ const (
 	maxBody    = 256 << 10
 )
 
-const saltSize = 16
+// SaltSize is the size of an entry's salt in bytes.
+const SaltSize = 16
+
+// EntryID names one entry: a UUIDv7.
+type EntryID string
+
+// Entry is one piece of evidence (chứng cứ).
+type Entry struct {
+	ID      EntryID         `json:"id"`      // made by the ledger
+	Kind    string          `json:"kind"`    // what was done, "document.signed"; at most 100 bytes
+	Subject string          `json:"subject"` // to what: an id; at most 200 bytes
+	At      time.Time       `json:"at"`      // when, to the microsecond; zero means now
+	Actor   string          `json:"actor"`   // by whom; at most 200 bytes
+	Body    json.RawMessage `json:"body"`    // details; at most 256 KiB, kept as canonical JSON; nil means {}
+}
 
 // timeFormat is how a leaf writes its time: UTC to the microsecond, always of
 // the same length.
 const timeFormat = "2006-01-02T15:04:05.000000Z"
 
-// normalise checks an entry and gives its body the canonical form.
-func (e *Entry) normalise() error {
+// Normalise checks an entry's fields against their limits and gives its body the canonical form.
+func (e *Entry) Normalise() error {
 	for _, field := range []struct {
 		name, value string
 		least, most int
@@ -61,22 +74,8 @@ func (e *Entry) normalise() error {
 	return nil
 }
 
-func newEntryID() (EntryID, error) {
-	id, err := uuid.NewV7() // grows within a process, hence in commit order on SQLite
-	if err != nil {
-		return "", fmt.Errorf("making an entry id: %w", err)
-	}
-	return EntryID(id.String()), nil
-}
-
-func newSalt() []byte {
-	salt := make([]byte, saltSize)
-	_, _ = rand.Read(salt) // never fails, see crypto/rand
-	return salt
-}
-
-// leaf gives the entry's leaf data. e must be normalised.
-func leaf(e *Entry, salt []byte) []byte {
+// Leaf gives what the log holds of an entry, which must be normalised.
+func Leaf(e *Entry, salt []byte) []byte {
 	var hidden bytes.Buffer
 	hidden.Write(salt)
 	hidden.WriteString(`{"actor":`)
@@ -115,5 +114,5 @@ func (e *Entry) check() error {
 	if len(e.Body) == 0 {
 		return errors.New("it has no body")
 	}
-	return e.normalise()
+	return e.Normalise()
 }
