@@ -24,6 +24,7 @@ import (
 
 	"vanthu/exchange/registry"
 	"vanthu/mail"
+	"vanthu/signing"
 	"vanthu/signing/keys"
 	"vanthu/signing/pki"
 	"vanthu/signing/tsa"
@@ -57,6 +58,7 @@ type Config struct {
 	// signature pass whose status cannot be learnt.
 	Fetcher           *pki.Fetcher
 	RequireRevocation bool
+	Revocation        signing.RevocationSource // for what is signed here and has to last; nil = Trust and nothing else
 	Now               func() time.Time
 	Logger            *slog.Logger
 	MaxPDF            int64         // bytes; 0 = DefaultMaxPDF

@@ -24,6 +24,8 @@ type Event struct {
 	Params map[string]string `json:"params,omitempty"`
 	Entry  ledger.EntryID    `json:"entry"`
 	Index  int64             `json:"index"` // in the log; -1 until sequenced
+	// TimePending says that no time stamp covers it yet: its time is the hub's own word.
+	TimePending bool `json:"time_pending,omitempty"`
 
 	names map[string]string // of the agencies in Params, by code
 }
@@ -39,7 +41,19 @@ func (s *Service) Timeline(ctx context.Context, by registry.Actor, id DocumentID
 		out, err = s.events(ctx, tx, string(id))
 		return err
 	})
-	return s.told(ctx, out), storageError("reading timeline", err)
+	return s.told(ctx, s.timed(ctx, out)), storageError("reading timeline", err)
+}
+
+// timed marks the events whose time is pending; without a time-stamp authority none is.
+func (s *Service) timed(ctx context.Context, list []Event) []Event {
+	if s.cfg.TSA == nil || len(list) == 0 {
+		return list
+	}
+	from, err := s.pendingFrom(ctx)
+	for i := range list {
+		list[i].TimePending = err != nil || list[i].Index < 0 || list[i].Index >= from
+	}
+	return list
 }
 
 // IncomingTimeline gives what the actor's agency did with an incoming document.
@@ -51,7 +65,7 @@ func (s *Service) IncomingTimeline(ctx context.Context, by registry.Actor, id In
 		out, err = s.events(ctx, tx, string(id))
 		return err
 	})
-	return s.told(ctx, out), storageError("reading timeline", err)
+	return s.told(ctx, s.timed(ctx, out)), storageError("reading timeline", err)
 }
 
 func (s *Service) events(ctx context.Context, tx *sqldb.Tx, subject string) ([]Event, error) {

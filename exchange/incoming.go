@@ -159,6 +159,7 @@ type Incoming struct {
 	version  int64
 	envelope Envelope
 	holder   registry.AgencyID // for whom it was read: Agency, or who continues it
+	by       string            // the person whose act the next receipt tells; "" = the hub's own
 	succeeds registry.AgencyID // who signs the next receipt in the place of Agency
 	answer   *answerFacts      // to a request of the sender, in the next receipt
 }
@@ -286,6 +287,9 @@ func (s *Service) step(ctx context.Context, tx *sqldb.Tx, by registry.Actor, in 
 	}
 	was := in.version
 	in.Status, in.Note, in.Updated = to, note, now
+	if !by.System {
+		in.by = by.Name
+	}
 	in.version++
 	var err error
 	if in.succeeds, err = s.successor(ctx, tx, in.Agency, now); err != nil {

@@ -47,6 +47,7 @@ type receiptBody struct {
 	ArrivalNumber int               `json:"arrival_number"`
 	ArrivalYear   int               `json:"arrival_year"`
 	At            string            `json:"at"`
+	By            string            `json:"by,omitempty"` // who did it at the receiving agency; "" = its system
 	Code          string            `json:"code"`
 	Digest        blob.Digest       `json:"digest"` // of the PDF received
 	Document      DocumentID        `json:"document"`
@@ -66,10 +67,11 @@ func (in *Incoming) receipt(id string, at time.Time) *Receipt {
 		ArrivalNumber: in.ArrivalNumber, At: at, step: in.version, incoming: in.ID}
 	r.Successor = in.succeeds
 	r.Body = canonical(receiptBody{
-		Answer: in.answer, ArrivalNumber: in.ArrivalNumber, ArrivalYear: in.ArrivalYear, At: at.UTC().Format(time.RFC3339Nano), Code: in.Code,
+		Answer: in.answer, ArrivalNumber: in.ArrivalNumber, ArrivalYear: in.ArrivalYear, At: at.UTC().Format(time.RFC3339Nano), By: in.by, Code: in.Code,
 		Digest: in.PDF.Digest, Document: in.Document, From: in.Agency, ID: id, Note: in.Note, Status: in.Status,
 		Step: in.version, Successor: in.succeeds, To: in.From, V: 1,
 	})
+	in.by = ""
 	in.answer = nil // each answer stands in one receipt
 	return r
 }

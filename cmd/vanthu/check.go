@@ -68,6 +68,7 @@ func (c checkCmd) all(a *app, hub *Hub) (problems int, err error) {
 	}{
 		{"blobs", hub.Store.Check},
 		{"ledger", hub.Store.Ledger.Check},
+		{"log", hub.evidence.Check},
 		{"registry", hub.Registry.Check},
 		{"exchange", hub.Service.Check},
 		{"mail", hub.Mail.Check},

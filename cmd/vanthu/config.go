@@ -32,6 +32,7 @@ type Config struct {
 	Mail     MailConfig    `toml:"mail" doc:"mail that leaves the hub"`
 	Webhooks WebhookConfig `toml:"webhooks" doc:"programs that are told of events"`
 	Peers    PeersConfig   `toml:"peers" doc:"exchange with other hubs"`
+	Log      LogConfig     `toml:"log" doc:"the evidence log, open to everybody at /log/"`
 }
 
 // ListenConfig holds the addresses of the doors, host:port each.
@@ -98,6 +99,13 @@ type PeersConfig struct {
 	PollSeconds int    `toml:"poll_seconds" doc:"seconds after which other hubs are asked for news, although they bring it by themselves"`
 }
 
+// LogConfig says who confirms the evidence log, and whose logs this hub confirms.
+type LogConfig struct {
+	Minutes   int      `toml:"minutes" doc:"minutes between two time-stamped checkpoints while the log grows"`
+	Witnesses []string `toml:"witnesses" doc:"who cosigns the checkpoints: address and key with a blank between, https://other.example/log/witness other.example/log/witness+id+key"`
+	Logs      []string `toml:"logs" doc:"public keys of other logs that this hub cosigns when asked at /log/witness/add-checkpoint"`
+}
+
 // DefaultConfig is the configuration of a hub on one machine, on loopback only.
 func DefaultConfig() Config {
 	return Config{
@@ -111,6 +119,7 @@ func DefaultConfig() Config {
 		Limits:  LimitsConfig{MaxPDF: 100 << 20, MaxMessage: 50 << 20},
 		Trust:   TrustConfig{Revocation: true},
 		Peers:   PeersConfig{PollSeconds: 300},
+		Log:     LogConfig{Minutes: 5},
 	}
 }
 
@@ -173,6 +182,9 @@ func (c Config) Validate() error {
 	}
 	if c.Peers.PollSeconds < 1 {
 		return errors.New("peers.poll_seconds is not above zero")
+	}
+	if c.Log.Minutes < 1 || c.Log.Minutes > 24*60 {
+		return fmt.Errorf("log.minutes = %d: give 1 to 1440", c.Log.Minutes)
 	}
 	if c.Storage.RetentionDays < 0 {
 		return errors.New("storage.retention_days is negative")

@@ -21,6 +21,7 @@ import (
 	"vanthu/exchange/httpapi"
 	"vanthu/exchange/peer"
 	"vanthu/exchange/registry"
+	"vanthu/exchange/transparency"
 	"vanthu/exchange/webhook"
 	"vanthu/mail"
 	"vanthu/mail/imapd"
@@ -35,7 +36,6 @@ import (
 // Hub is every part of vanthu put together over one data folder.
 type Hub struct {
 	config   Config
-	log      *slog.Logger
 	identity *identity
 	tsa      tsa.Client
 	trust    *pki.Trust
@@ -48,6 +48,8 @@ type Hub struct {
 	Webhooks *webhook.Hooks
 	axis     *axis.Server
 	peers    *peer.Peers
+	log      *slog.Logger
+	evidence *transparency.Publisher
 
 	http          *http.Server
 	smtp          *smtpd.Server
@@ -117,7 +119,7 @@ func openHub(ctx context.Context, o hubOptions) (_ *Hub, err error) {
 	if err := h.openClock(o.now); err != nil {
 		return nil, err
 	}
-	if err := h.openMail(ctx, o.now); err != nil {
+	if err := errors.Join(h.openEvidence(o.now), h.openMail(ctx, o.now)); err != nil {
 		return nil, err
 	}
 	if h.Registry, err = registry.New(store.DB, registry.Options{Now: o.now}); err != nil {
@@ -127,7 +129,7 @@ func openHub(ctx context.Context, o hubOptions) (_ *Hub, err error) {
 		Store: store, Registry: h.Registry, Mail: h.Mail, ReceiptKey: h.identity.receiptKey, TSA: h.tsa, Trust: h.trust,
 		Now: o.now, Logger: o.log, MaxPDF: o.config.Limits.MaxPDF, Retention: o.config.Retention(),
 		AllowTestKeys: o.config.Insecure, Domain: o.config.Domain,
-		Fetcher: h.fetcher, RequireRevocation: o.config.Trust.RequireRevocation,
+		Fetcher: h.fetcher, RequireRevocation: o.config.Trust.RequireRevocation, Revocation: &revocationSource{h.identity.authority, h.fetcher},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the exchange: %w", err)
@@ -289,6 +291,10 @@ func (h *Hub) start(ctx context.Context) error {
 		h.Service.FollowEvidence(following, followEvery)
 		return nil
 	})
+	h.serving.Go(func() error {
+		h.evidence.Run(following)
+		return nil
+	})
 	return h.Store.Start(ctx)
 }
 
@@ -377,6 +383,7 @@ func (h *Hub) handler() (http.Handler, error) {
 	mux.Handle("/axis/", h.axis)
 	mux.Handle("/.well-known/hx", h.peers)
 	mux.Handle("/hx/v1/", h.peers)
+	mux.Handle(transparency.Prefix, h.evidence.Handler())
 	if authority, ok := h.tsa.(http.Handler); ok {
 		mux.Handle("POST /tsa", authority)
 	}

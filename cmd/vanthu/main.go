@@ -73,6 +73,7 @@ type cli struct {
 	Books    bookCmd     `cmd:"" name:"register" help:"In sổ đăng ký văn bản đi, đến, sổ theo dõi, báo cáo giải quyết. | Print registers and handling reports."`
 	Stats    statsCmd    `cmd:"" help:"Tỷ lệ gửi nhận văn bản điện tử. | The exchange rate."`
 	Load     loadCmd     `cmd:"" help:"Đo tải trên một máy chủ tại chỗ. | Bounded load against a loopback hub."`
+	Receipt  receiptCmd  `cmd:"" help:"Biên bản gửi nhận: lấy, kiểm tra. | Receipt bundles: get, verify."`
 	Edxml    edxmlCmd    `cmd:"" help:"Gói tin edXML của Trục liên thông (QCVN 102:2016). | Packets of the national axis."`
 	Config   configCmd   `cmd:"" help:"In cấu hình mẫu có chú giải. | Print the documented configuration."`
 	Version  versionCmd  `cmd:"" help:"In phiên bản. | Print the version."`

@@ -91,6 +91,7 @@ func (s *server) routes() *http.ServeMux {
 	mux.Handle("POST /compose", s.user(s.compose))
 	mux.Handle("GET /documents/{id}", s.user(s.documentPage))
 	mux.Handle("GET /documents/{id}/pdf", s.user(s.documentPDF))
+	mux.Handle("GET /documents/{id}/bundle", s.user(s.documentBundle))
 	mux.Handle("GET /documents/{id}/receipts/{receipt}", s.user(s.receipt))
 	mux.Handle("POST /documents/{id}/sign", s.user(s.sign))
 	mux.Handle("POST /documents/{id}/number", s.user(s.number))

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"vanthu/exchange"
+	"vanthu/exchange/receipt"
 )
 
 // imageLimit bounds the picture of a signature or a seal.
@@ -210,6 +211,20 @@ func (s *server) documentPDF(v *visit) error {
 		return err
 	}
 	return v.pdf(r, size, pdfName(d.Code(), d.Type), string(d.PDF.Digest))
+}
+
+// documentBundle gives the receipt bundle of a document, with the document in it.
+func (s *server) documentBundle(v *visit) error {
+	bundle, err := s.cfg.Service.ReceiptBundle(v.ctx(), v.actor, v.documentID(), true)
+	if err != nil {
+		return err
+	}
+	h := v.w.Header()
+	h.Set("Content-Type", receipt.MediaType)
+	h.Set("Cache-Control", "private, no-store")
+	h.Set("Content-Disposition", `attachment; filename="`+bundle.Name+`"`)
+	_, err = v.w.Write(bundle.Data)
+	return err
 }
 
 // pdf serves a whole PDF or a range of it. The blob is read to its end first: its digest is checked there, and a

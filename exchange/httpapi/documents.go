@@ -15,6 +15,7 @@ import (
 	"vanthu/exchange"
 	"vanthu/exchange/registry"
 	"vanthu/signing"
+	"vanthu/storage/ledger"
 )
 
 type draftForm struct {
@@ -226,6 +227,12 @@ func (a *api) describeEvidence(described huma.API, tags []string) {
 		func(ctx context.Context, in *documentIDInput) (*reportOutput, error) {
 			report, err := a.service.Report(ctx, actorOf(ctx), exchange.DocumentID(in.ID))
 			return &reportOutput{Body: report}, a.told(ctx, err)
+		})
+	register(described, bundleOperation(document("getReceiptBundle", "receipt", "Biên bản gửi nhận / Receipt bundle")), a.receiptBundle)
+	register(described, document("getProof", "evidence/{entry}", "Chứng minh trong nhật ký minh bạch / Proof in the evidence log"),
+		func(ctx context.Context, in *proofInput) (*proofOutput, error) {
+			proof, err := a.service.Prove(ctx, actorOf(ctx), exchange.DocumentID(in.ID), ledger.EntryID(in.Entry))
+			return &proofOutput{Body: proof}, a.told(ctx, err)
 		})
 	register(described, pdfOperation(document("getPDF", "pdf", "Tệp PDF / The PDF")),
 		func(ctx context.Context, in *documentIDInput) (*huma.StreamResponse, error) {
