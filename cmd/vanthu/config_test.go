@@ -25,6 +25,7 @@ func TestPrintedConfigReadsBackAsTheDefault(t *testing.T) {
 	want := DefaultConfig()
 	want.Signing.Roots, want.Signing.TimestampRoots = []string{}, []string{}
 	want.Trust.Lists, want.Trust.ListSigners, want.Trust.RevocationHosts = []string{}, []string{}, []string{}
+	want.Log.Witnesses, want.Log.Logs = []string{}, []string{}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("read back %+v, want %+v", got, want)
 	}
