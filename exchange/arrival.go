@@ -147,15 +147,19 @@ func (s *Service) receive(ctx context.Context, from registry.AgencyID, channel, 
 		return nil, mismatch()
 	}
 	var known *entry
+	told := false
 	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
-		known, err = findEntry(ctx, tx, env)
+		if known, err = findEntry(ctx, tx, env); err != nil || known == nil {
+			return err
+		}
+		told, err = hasReceipts(ctx, tx, known.id)
 		return err
 	})
 	if err != nil {
 		return nil, storageError("receiving document", err)
 	}
 	a := &arrival{env: env}
-	if known == nil {
+	if known == nil || !told {
 		if a, err = s.prepare(ctx, from, env, pdf, time.Time{}); err != nil {
 			return nil, storageError("receiving document", err)
 		}
@@ -199,6 +203,9 @@ func (s *Service) again(ctx context.Context, tx *sqldb.Tx, e *entry, a *arrival,
 		return nil, err
 	}
 	list, err := selectReceipts(ctx, tx, `incoming`, string(e.id), false)
+	if err == nil && len(list) == 0 && a.receipt != nil {
+		return s.heard(ctx, tx, e.id, a.receipt, now) // it was forwarded here before its sender's own copy came
+	}
 	if err == nil && len(list) == 0 {
 		err = errors.New("cannot happen: incoming row without its first receipt")
 	}

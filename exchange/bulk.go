@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"vanthu/exchange/registry"
 )
@@ -16,9 +17,12 @@ const MaxBulk = 500
 type BulkInput struct {
 	Act        Act
 	IDs        []string            // of documents, or of incoming documents
-	Note       string              // refuse: the reason
-	Person     registry.PersonID   // assign
-	Recipients []registry.AgencyID // send
+	Note       string              // refuse, return, cancel-number, reassign: the reason; assign: the instruction
+	Person     registry.PersonID   // assign, reassign
+	Recipients []registry.AgencyID // send, schedule, forward
+	At         time.Time           // schedule
+	With       []registry.PersonID // assign: who takes part
+	Due        time.Time           // assign: the day it is due
 	Sign       SignInput           // initial, approve, seal; the step is the act's
 }
 
@@ -85,6 +89,9 @@ func (s *Service) bulkAct(by registry.Actor, in *BulkInput) (func(ctx context.Co
 			return d.Code(), nil
 		}
 	}
+	if act := s.bulkMore(by, in, outgoing, incoming); act != nil {
+		return act, true
+	}
 	switch in.Act {
 	case ActInitial, ActApprove, ActSeal:
 		return outgoing(func(ctx context.Context, id DocumentID) (*Document, error) {
@@ -104,7 +111,7 @@ func (s *Service) bulkAct(by registry.Actor, in *BulkInput) (func(ctx context.Co
 		return incoming(func(ctx context.Context, id IncomingID) (*Incoming, error) { return s.Register(ctx, by, id) }), true
 	case ActAssign:
 		return incoming(func(ctx context.Context, id IncomingID) (*Incoming, error) {
-			return s.Assign(ctx, by, id, in.Person, in.Note)
+			return s.AssignTo(ctx, by, id, Assignment{Lead: in.Person, With: in.With, Due: in.Due, Instruction: in.Note})
 		}), true
 	case ActProcess:
 		return incoming(func(ctx context.Context, id IncomingID) (*Incoming, error) { return s.Process(ctx, by, id, in.Note) }), true
@@ -114,4 +121,38 @@ func (s *Service) bulkAct(by registry.Actor, in *BulkInput) (func(ctx context.Co
 		return incoming(func(ctx context.Context, id IncomingID) (*Incoming, error) { return s.Refuse(ctx, by, id, in.Note) }), true
 	}
 	return nil, false
+}
+
+// bulkMore has the acts around the main way; nil = none of them.
+func (s *Service) bulkMore(by registry.Actor, in *BulkInput, outgoing func(func(context.Context, DocumentID) (*Document, error)) func(context.Context, string) (string, error),
+	incoming func(func(context.Context, IncomingID) (*Incoming, error)) func(context.Context, string) (string, error)) func(ctx context.Context, id string) (string, error) {
+	switch in.Act {
+	case ActSchedule:
+		return outgoing(func(ctx context.Context, id DocumentID) (*Document, error) {
+			return s.SendLater(ctx, by, id, in.At, in.Recipients)
+		})
+	case ActReturn:
+		return outgoing(func(ctx context.Context, id DocumentID) (*Document, error) {
+			return s.ReturnDraft(ctx, by, id, in.Note)
+		})
+	case ActCancelNumber:
+		return outgoing(func(ctx context.Context, id DocumentID) (*Document, error) {
+			if err := s.CancelNumber(ctx, by, id, in.Note); err != nil {
+				return nil, err
+			}
+			return s.Document(ctx, by, id)
+		})
+	case ActReassign:
+		return incoming(func(ctx context.Context, id IncomingID) (*Incoming, error) {
+			return s.Reassign(ctx, by, id, in.Person, in.Note)
+		})
+	case ActForward:
+		return incoming(func(ctx context.Context, id IncomingID) (*Incoming, error) {
+			if _, err := s.ForwardTo(ctx, by, id, in.Recipients, in.Note); err != nil {
+				return nil, err
+			}
+			return s.Incoming(ctx, by, id)
+		})
+	}
+	return nil
 }

@@ -253,6 +253,12 @@ func (s *Service) checkArrival(ctx context.Context, yield func(string), in *inco
 	if in.Medium == MediumPaper {
 		return nil // nothing travels back
 	}
+	if in.Via != "" { // the sender knows of it only when it came from there too
+		if in.receipts > int(in.version) {
+			yield(fmt.Sprintf("%s: %d receipts for %d statuses", what, in.receipts, in.version))
+		}
+		return nil
+	}
 	if in.senderHere && in.deliveries != 1 {
 		yield(fmt.Sprintf("%s: %d deliveries of document %s to %s", what, in.deliveries, in.Document, in.Agency))
 	}

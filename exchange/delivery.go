@@ -133,6 +133,7 @@ func (s *Service) sendIn(ctx context.Context, tx *sqldb.Tx, by registry.Actor, i
 	}
 	was := d.version
 	d.Sent, d.Updated, d.Recipients = now, now, recipients
+	d.SendAt, d.plan = time.Time{}, ""
 	if err := updateDocument(ctx, tx, d, was); err != nil {
 		return nil, nil, err
 	}
@@ -262,6 +263,9 @@ func (s *Service) Resume(ctx context.Context) error {
 			return err
 		}
 		if err := s.resumeMoves(ctx, tx); err != nil {
+			return err
+		}
+		if err := s.resumeLater(ctx, tx); err != nil {
 			return err
 		}
 		ready, err := selectUnarchived(ctx, tx)

@@ -66,6 +66,9 @@ func (d Details) pinned() string {
 	return string(canonical(d))
 }
 
+// IsZero tells whether nothing is said; JSON leaves the details out then.
+func (d Details) IsZero() bool { return d.empty() }
+
 func (d Details) empty() bool {
 	return d.Circulation == "" && d.Content == "" && d.Drafter == "" && d.Pages == 0 && d.Copies == 0 && d.Language == "" &&
 		len(d.ToPlaces) == 0 && len(d.Appendixes) == 0 && d.CopyOf == ""
@@ -73,6 +76,24 @@ func (d Details) empty() bool {
 
 // clean checks and normalises the details of a document of type t.
 func (d *Details) clean(t DocType) error {
+	if err := d.bound(); err != nil {
+		return err
+	}
+	switch {
+	case t.Copy && d.CopyOf == "":
+		return fail(KindInvalid, "Thiếu số, ký hiệu của văn bản được sao.", "The number and symbol of the document copied are missing.")
+	case !t.Copy && d.CopyOf != "":
+		return fail(KindInvalid, "Chỉ bản sao (SY, TrS, SL) mới có văn bản được sao.", "Only a copy (SY, TrS, SL) names a document copied.")
+	case t.Copy:
+		if _, _, _, err := ParseCode(d.CopyOf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bound checks and normalises what each field holds, whoever wrote it.
+func (d *Details) bound() error {
 	if d.Circulation != CirculationNone && d.Circulation.In("vi") == "" {
 		return failf(KindInvalid, "Không có dấu chỉ dẫn phạm vi lưu hành %q.", "There is no circulation mark %q.", string(d.Circulation))
 	}
@@ -103,20 +124,7 @@ func (d *Details) clean(t DocType) error {
 	if err := cleanList("Nơi nhận", "A place of receipt", d.ToPlaces, maxToPlace, maxToPlaces); err != nil {
 		return err
 	}
-	if err := cleanList("Phụ lục", "An appendix", d.Appendixes, maxAppendix, 0); err != nil {
-		return err
-	}
-	switch {
-	case t.Copy && d.CopyOf == "":
-		return fail(KindInvalid, "Thiếu số, ký hiệu của văn bản được sao.", "The number and symbol of the document copied are missing.")
-	case !t.Copy && d.CopyOf != "":
-		return fail(KindInvalid, "Chỉ bản sao (SY, TrS, SL) mới có văn bản được sao.", "Only a copy (SY, TrS, SL) names a document copied.")
-	case t.Copy:
-		if _, _, _, err := ParseCode(d.CopyOf); err != nil {
-			return err
-		}
-	}
-	return nil
+	return cleanList("Phụ lục", "An appendix", d.Appendixes, maxAppendix, 0)
 }
 
 // cleanList checks and normalises lines of one field; together 0 = no limit on

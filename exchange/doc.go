@@ -122,6 +122,7 @@ func New(cfg Config) (*Service, error) {
 	s.jobs.Handle(jobNotices, s.runNotices)
 	s.jobs.Handle(jobWatch, s.runWatch)
 	s.jobs.Handle(jobMove, s.runMove)
+	s.jobs.Handle(jobLater, s.runLater)
 	return s, nil
 }
 

@@ -71,6 +71,8 @@ const (
 	ActReturn      Act = "return"   // a draft, to its drafter
 	ActComment     Act = "comment"  // on a draft
 	ActSchedule    Act = "schedule" // a sending to come
+	ActForward     Act = "forward"  // an incoming document, to other agencies
+	ActReassign    Act = "reassign" // the work on an incoming document
 	ActArchive     Act = "archive"  // by the hub
 	ActSetSeries   Act = "set-series"
 	ActSetCalendar Act = "set-calendar" // days off and days worked instead
@@ -86,9 +88,11 @@ func RolesFor(a Act) []registry.Role {
 		return []registry.Role{officer, leader}
 	case ActApprove, ActAssign:
 		return []registry.Role{leader}
+	case ActReassign: // a leader, or who leads the work
+		return []registry.Role{leader, officer, clerk}
 	case ActComment, ActReturn:
 		return []registry.Role{officer, leader, clerk}
-	case ActNumber, ActSeal, ActSend, ActSchedule, ActCancelNumber, ActRegister, ActRefuse, ActRecall, ActAgreeRecall, ActDeclineRecall,
+	case ActNumber, ActSeal, ActSend, ActSchedule, ActForward, ActCancelNumber, ActRegister, ActRefuse, ActRecall, ActAgreeRecall, ActDeclineRecall,
 		ActAgreeUpdate, ActDeclineUpdate:
 		return []registry.Role{clerk}
 	case ActRetry:
@@ -115,7 +119,7 @@ func scopeOf(a Act) (registry.Scope, bool) {
 		return registry.ScopeInitial, true
 	case ActApprove, ActReturn:
 		return registry.ScopeApprove, true
-	case ActAssign:
+	case ActAssign, ActReassign:
 		return registry.ScopeAssign, true
 	}
 	if slices.Contains(RolesFor(a), registry.RoleClerk) && a != ActComment {
@@ -299,46 +303,3 @@ const (
 	maxNote       = 500
 	maxRecipients = 10_000
 )
-
-// clean checks and normalises what is typed into a draft.
-func (in *DraftInput) clean() (DocType, error) {
-	if in.Secrecy != "" {
-		return DocType{}, fail(KindInvalid, "Văn bản mật không được gửi, nhận qua hệ thống này.",
-			"Secret documents must not go through this exchange.").
-			Advise("Đăng ký và chuyển theo chế độ bảo mật (QĐ 28/2018 Điều 1.2).", "Register and carry it by the rules for secrets (QĐ 28/2018 Điều 1.2).")
-	}
-	t, ok := DocTypeOf(in.Type)
-	if !ok {
-		return t, failf(KindInvalid, "Không có loại văn bản %q.", "There is no document type %q.", in.Type).
-			Advise("Chọn một trong 29 loại của Nghị định 30/2020/NĐ-CP Điều 7.", "Choose one of the 29 types of NĐ 30/2020 Điều 7.")
-	}
-	for _, f := range []struct {
-		vi, en   string
-		at       *string
-		max      int
-		required bool
-	}{
-		{"Trích yếu", "The subject", &in.Subject, maxSubject, true},
-		{"Ký hiệu", "The symbol", &in.Notation, maxNotation, false},
-		{"Địa danh", "The place", &in.Place, maxPlace, false},
-		{"Họ tên người ký", "The signer's name", &in.SignerName, maxSignerName, true},
-		{"Chức vụ người ký", "The signer's position", &in.SignerPosition, maxPosition, false},
-		{"Quyền hạn ký", "The signer's competence", &in.Competence, maxCompetence, false},
-	} {
-		s, err := registry.CleanLine(f.vi, f.en, *f.at, f.max)
-		if err != nil {
-			return t, err
-		}
-		if s == "" && f.required {
-			return t, fail(KindInvalid, "Thiếu: "+f.vi+".", f.en+" is missing.")
-		}
-		*f.at = s
-	}
-	if in.Priority < PriorityNormal || in.Priority > PriorityTimed {
-		return t, failf(KindInvalid, "Độ khẩn %d không có; dùng 0 đến 4.", "There is no urgency %d; use 0 to 4.", in.Priority)
-	}
-	if in.PDF == nil {
-		return t, fail(KindInvalid, "Thiếu tệp PDF.", "The PDF is missing.")
-	}
-	return t, in.Details.clean(t)
-}

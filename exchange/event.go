@@ -238,7 +238,7 @@ func deliveryTemplate(kind string) (vi, en string) {
 func incomingTemplate(kind string) (vi, en string) {
 	switch kind {
 	case "incoming.received":
-		return "Đã đến: {code} từ {from}, chữ ký {verdict}", "Arrived: {code} from {from}, signatures {verdict}"
+		return "Đã đến: {code} từ {from}, chữ ký {verdict}[, {via} chuyển tiếp][: {words}]", "Arrived: {code} from {from}, signatures {verdict}[, forwarded by {via}][: {words}]"
 	case "incoming.rejected":
 		return "Trả lại tự động {code} của {from}: {note}", "Returned at the door {code} of {from}: {note}"
 	case "incoming.register":
@@ -375,7 +375,7 @@ func (e Event) replace(part, lang string) (text string, whole bool) {
 			v = Status(v).In(lang)
 		case name == "from_name" && v == "":
 			v = e.agencies(e.Params["from"], lang)
-		case name == "from" || name == "recipient" || name == "recipients" || name == "predecessor" || name == "successor":
+		case name == "from" || name == "recipient" || name == "recipients" || name == "predecessor" || name == "successor" || name == "via":
 			v = e.agencies(v, lang)
 		}
 		whole = whole && v != ""

@@ -155,6 +155,7 @@ type Incoming struct {
 	Reopened      time.Time         `json:"reopened,omitzero"`     // work goes on though the sender was told 06
 	Answer        DocumentID        `json:"answer,omitempty"`      // the outgoing document that answers it
 	Merged        IncomingID        `json:"merged_into,omitempty"` // the entry with which it is one document
+	Details       *Details          `json:"details,omitempty"`     // what else its sender says of it; from Service.Incoming only
 
 	version  int64
 	envelope Envelope
@@ -313,10 +314,16 @@ func (s *Service) step(ctx context.Context, tx *sqldb.Tx, by registry.Actor, in 
 }
 
 // tell writes the receipt of the status and the job that signs and carries it;
-// paper has no way back.
+// paper has no way back, and what was forwarded is told to who forwarded it.
 func (s *Service) tell(ctx context.Context, tx *sqldb.Tx, in *Incoming, now time.Time) error {
+	if err := s.tellForwarders(ctx, tx, in, now); err != nil {
+		return err
+	}
 	if in.Medium == MediumPaper {
 		return nil
+	}
+	if unheard, err := s.unheard(ctx, tx, in); err != nil || unheard {
+		return err
 	}
 	r := in.receipt(newID(), now)
 	if err := insertReceipt(ctx, tx, r, in.ID, in.version, time.Time{}); err != nil {
@@ -388,7 +395,11 @@ func (s *Service) Incoming(ctx context.Context, by registry.Actor, id IncomingID
 		if in, err = s.ownIncoming(ctx, tx, by, id); err != nil {
 			return err
 		}
-		in.Report, err = selectIncomingReport(ctx, tx, id)
+		if in.Report, err = selectIncomingReport(ctx, tx, id); err != nil {
+			return err
+		}
+		env, err := selectIncomingEnvelope(ctx, tx, id)
+		in.Details = env.Details
 		return err
 	})
 	if err != nil {

@@ -345,5 +345,28 @@ func peopleTemplate(kind string) (vi, en string) {
 	case "incoming.handed-over":
 		return "Bàn giao việc[ cho {to_name}]: {note}", "The work was handed over[ to {to_name}]: {note}"
 	}
+	return officeTemplate(kind)
+}
+
+// officeTemplate gives the sentences about forwarding, sendings to come and lists.
+func officeTemplate(kind string) (vi, en string) {
+	switch kind {
+	case "work.forwarded":
+		return "Chuyển tiếp tới {recipients}[: {note}]", "Forwarded to {recipients}[: {note}]"
+	case "forward.status":
+		return "{recipient}, nơi nhận chuyển tiếp: {status}[ – {note}]", "{recipient}, to whom it was forwarded: {status}[ – {note}]"
+	case "work.forward-recalled":
+		return "{via} đã trả lại văn bản đã chuyển tiếp này cho nơi gửi", "{via}, who forwarded it, has given the document back to its sender"
+	case "document.scheduled":
+		return "Hẹn gửi lúc {when} tới {count} nơi nhận", "To be sent at {when} to {count} recipients"
+	case "document.unscheduled":
+		return "Hủy giờ hẹn gửi", "The time to send was taken back"
+	case "document.schedule-failed":
+		return "Không gửi được theo giờ hẹn: {reason}", "Not sent at its time: {reason}"
+	case "list.added", "list.changed":
+		return "Lưu danh sách nơi nhận {name}", "Kept the list of recipients {name}"
+	case "list.removed":
+		return "Xóa danh sách nơi nhận {name}", "Removed the list of recipients {name}"
+	}
 	return hookTemplate(kind)
 }

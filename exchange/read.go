@@ -97,11 +97,19 @@ func (s *Service) Documents(ctx context.Context, by registry.Actor, f ListFilter
 }
 
 // PDF opens the current file of an outgoing document. The bytes are checked as
-// they are read: a damaged file ends in blob.ErrCorrupt instead of io.EOF.
+// they are read: a damaged file ends in blob.ErrCorrupt instead of io.EOF. It is
+// kept who did, see DocumentViews.
 func (s *Service) PDF(ctx context.Context, by registry.Actor, id DocumentID) (io.ReadCloser, int64, error) {
-	d, err := s.Document(ctx, by, id)
+	var d *Document
+	now := s.clock()
+	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+		if d, err = s.ownDocument(ctx, tx, by, id); err != nil {
+			return err
+		}
+		return s.look(ctx, tx, by, string(id), "view.document", d.Agency, now)
+	})
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, storageError("opening document", err)
 	}
 	return s.open(ctx, d.PDF)
 }

@@ -37,15 +37,21 @@ type Envelope struct {
 	Digest         blob.Digest       `json:"digest"` // SHA-256 of the PDF
 	Size           int64             `json:"size"`
 	Sent           time.Time         `json:"sent"`
+	Details        *Details          `json:"details,omitempty"` // what else stands on it; nil = nothing
 }
 
 // envelope makes the envelope of a numbered document for one recipient.
 func (d *Document) envelope(to registry.AgencyID) Envelope {
+	var details *Details
+	if !d.Details.empty() {
+		more := d.Details
+		details = &more
+	}
 	return Envelope{
 		Document: d.ID, From: d.Agency, To: to, Axis: d.Axis, Type: d.Type, Number: d.Number, Year: d.Year, Notation: d.Notation,
 		Subject: d.Subject, Issued: d.Issued, Place: d.Place, Priority: d.Priority, Due: d.Due,
 		SignerName: d.SignerName, SignerPosition: d.SignerPosition, Competence: d.Competence,
-		Digest: d.PDF.Digest, Size: d.PDF.Size, Sent: d.Sent,
+		Digest: d.PDF.Digest, Size: d.PDF.Size, Sent: d.Sent, Details: details,
 	}
 }
 
@@ -85,7 +91,10 @@ func (e *Envelope) clean() error {
 	if e.Subject == "" {
 		return fail(KindInvalid, "Thiếu trích yếu.", "The subject is missing.")
 	}
-	return nil
+	if e.Details == nil {
+		return nil
+	}
+	return e.Details.bound()
 }
 
 // arrival is a document judged and signed for, ready to be written.

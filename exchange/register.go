@@ -58,7 +58,7 @@ func (s *Service) CancelNumber(ctx context.Context, by registry.Actor, id Docume
 			return err
 		}
 		was := d.version
-		d.Updated = now
+		d.Updated, d.SendAt, d.plan = now, time.Time{}, ""
 		if err := updateDocument(ctx, tx, d, was); err != nil {
 			return err
 		}

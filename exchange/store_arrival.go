@@ -29,7 +29,7 @@ func findEntry(ctx context.Context, tx *sqldb.Tx, env Envelope) (*entry, error) 
 	}
 	err = tx.QueryRow(ctx, `SELECT id, pdf FROM exchange_incoming WHERE agency = $1 AND sender = $2 AND code = $3 AND issued = $4 AND pdf = $5
 		AND status <> '02' AND medium = 'electronic' AND merged_into = ''`,
-		string(env.To), string(env.From), FormatCode(env.Number, env.Notation), sqldb.Micros(env.Issued), string(env.Digest)).Scan(&e.id, &e.digest)
+		string(env.To), string(env.From), codeOf(env.Type, env.Number, env.Year, env.Notation), sqldb.Micros(env.Issued), string(env.Digest)).Scan(&e.id, &e.digest)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -69,13 +69,17 @@ func selectWaiting(ctx context.Context, tx *sqldb.Tx, recipient registry.AgencyI
 		var w waiting
 		d := &w.document
 		var issued, due, sent int64
+		var details string
 		err := row.Scan(&w.ID, &w.Recipient, &w.Attempts, &w.failure, &d.ID, &d.Agency, &d.Type, &d.Subject, &d.Notation, &d.Number, &d.Year, &issued,
-			&d.Place, &d.Priority, &due, &d.SignerName, &d.SignerPosition, &d.Competence, &d.PDF.Digest, &d.PDF.Size, &d.Axis, &sent)
+			&d.Place, &d.Priority, &due, &d.SignerName, &d.SignerPosition, &d.Competence, &d.PDF.Digest, &d.PDF.Size, &d.Axis, &sent, &details)
+		if err == nil && details != "" {
+			err = json.Unmarshal([]byte(details), &d.Details)
+		}
 		w.Document = d.ID
 		d.Issued, d.Due, d.Sent = issueDate(issued), sqldb.Time(due), sqldb.Time(sent)
 		return w, err
 	}, `SELECT v.id, v.recipient, v.attempts, v.failure, d.id, d.agency, d.type, d.subject, d.notation, d.number, d.year, d.issued,
-			d.place, d.priority, d.due, d.signer_name, d.signer_position, d.competence, d.pdf, d.pdf_size, d.axis, d.sent
+			d.place, d.priority, d.due, d.signer_name, d.signer_position, d.competence, d.pdf, d.pdf_size, d.axis, d.sent, d.details
 		FROM exchange_delivery v JOIN exchange_document d ON d.id = v.document
 		WHERE v.recipient = $1 AND v.transport <> 'done' AND v.transport <> 'fail' AND v.transport <> 'withdrawn' AND v.next <= $2 ORDER BY v.seq LIMIT $3`,
 		string(recipient), sqldb.Micros(now), limit)

@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 
 	"vanthu/exchange/registry"
@@ -93,6 +94,16 @@ func selectIncomingReport(ctx context.Context, tx *sqldb.Tx, id IncomingID) (*si
 		return nil, err
 	}
 	return parseReport(text)
+}
+
+// selectIncomingEnvelope gives the envelope as it came.
+func selectIncomingEnvelope(ctx context.Context, tx *sqldb.Tx, id IncomingID) (env Envelope, err error) {
+	var text string
+	if err := tx.QueryRow(ctx, `SELECT envelope FROM exchange_incoming WHERE id = $1`, string(id)).Scan(&text); err != nil {
+		return env, err
+	}
+	err = json.Unmarshal([]byte(text), &env)
+	return env, err
 }
 
 // selectIncomings lists newest first; agencies nil is all of them.

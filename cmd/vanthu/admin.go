@@ -37,6 +37,10 @@ func (f dataFlags) with(a *app, work func(*Hub) error) error {
 type agencyCmd struct {
 	Import agencyImportCmd `cmd:"" help:"Nhập danh sách cơ quan từ CSV. | Import agencies from CSV."`
 	List   agencyListCmd   `cmd:"" help:"Liệt kê cơ quan. | List agencies."`
+	Merge  agencyMergeCmd  `cmd:"" help:"Hợp nhất, sáp nhập. | Merge agencies into one."`
+	Split  agencySplitCmd  `cmd:"" help:"Chia, tách. | Split an agency."`
+	Rename agencyRenameCmd `cmd:"" help:"Đổi tên, đổi mã. | Rename an agency, or give it another code."`
+	Close  agencyCloseCmd  `cmd:"" help:"Giải thể. | Close an agency."`
 }
 
 type agencyImportCmd struct {

@@ -65,6 +65,7 @@ type cli struct {
 	Check    checkCmd    `cmd:"" help:"Đọc lại và kiểm tra toàn bộ dữ liệu. | Reread and judge a data folder."`
 	Agency   agencyCmd   `cmd:"" help:"Cơ quan, đơn vị. | Agencies."`
 	Person   personCmd   `cmd:"" help:"Người dùng: điều động, đổi vai trò, khóa. | People: move, change roles, close."`
+	Paper    paperCmd    `cmd:"" help:"Vào sổ một văn bản chỉ phát hành bản giấy. | Register a document issued on paper only."`
 	Delegate delegateCmd `cmd:"" help:"Ủy quyền, giao quyền có thời hạn. | Delegations with dates."`
 	Axis     axisCmd     `cmd:"" help:"Hệ thống của cơ quan kết nối qua API Trục liên thông. | Systems that connect over the API of the national axis."`
 	Peer     peerCmd     `cmd:"" help:"Máy chủ khác trao đổi văn bản với máy chủ này. | Other hubs that exchange documents with this one."`

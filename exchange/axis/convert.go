@@ -48,6 +48,9 @@ func (s *Server) packetOf(ctx context.Context, c exchange.Consignment) (*edxml.P
 		Signer: edxml.Signer{Competence: edxml.Text(e.Competence), Position: edxml.Text(e.SignerPosition), FullName: edxml.Text(e.SignerName)},
 		Other:  edxml.OtherInfo{Priority: int(e.Priority), Amount: 1, Pages: 1},
 	}
+	if e.Details != nil {
+		fillDetails(h, e.Details)
+	}
 	if !e.Due.IsZero() {
 		h.Due = edxml.Text(e.Due.In(vietnam()).Format(packetDate))
 	}
@@ -64,6 +67,43 @@ func (s *Server) packetOf(ctx context.Context, c exchange.Consignment) (*edxml.P
 			},
 		}},
 	}, nil
+}
+
+// fillDetails writes what else stands on a document.
+func fillDetails(h *edxml.MessageHeader, d *exchange.Details) {
+	h.Content, h.Other.Amount, h.Other.Pages = edxml.Text(d.Content), max(1, d.Copies), max(1, d.Pages)
+	h.Other.Sphere, h.Other.TyperNotation = edxml.Text(d.Circulation.In("vi")), edxml.Text(d.Drafter)
+	for _, place := range d.ToPlaces {
+		h.ToPlaces = append(h.ToPlaces, edxml.Text(place))
+	}
+	for _, name := range d.Appendixes {
+		h.Other.Appendixes = append(h.Other.Appendixes, edxml.Text(name))
+	}
+}
+
+// described reads what else a packet says of its document, as much as a register holds.
+func described(h *edxml.MessageHeader) *exchange.Details {
+	d := &exchange.Details{Content: clip(string(h.Content), 500), Drafter: clip(string(h.Other.TyperNotation), 10)}
+	for _, mark := range []exchange.Circulation{exchange.CirculationReturn, exchange.CirculationInternal} {
+		if registry.Fold(mark.In("vi")) == registry.Fold(string(h.Other.Sphere)) {
+			d.Circulation = mark
+		}
+	}
+	const most, many, places = 999, 100, 1000
+	d.Pages, d.Copies = min(max(0, h.Other.Pages), most), min(max(0, h.Other.Amount), most)
+	sum := 0
+	for _, p := range h.ToPlaces[:min(many, len(h.ToPlaces))] {
+		line := clip(string(p), 150)
+		if sum += len([]rune(line)); line != "" && sum <= places {
+			d.ToPlaces = append(d.ToPlaces, line)
+		}
+	}
+	for _, name := range h.Other.Appendixes[:min(many, len(h.Other.Appendixes))] {
+		if line := clip(string(name), 250); line != "" {
+			d.Appendixes = append(d.Appendixes, line)
+		}
+	}
+	return d
 }
 
 func (s *Server) organ(ctx context.Context, id registry.AgencyID) (edxml.Organ, error) {
@@ -111,7 +151,7 @@ func envelopeOf(from, to registry.AgencyID, content *edxml.Packet, pdf blob.Ref,
 		Document: documentID(from, h), From: from, To: to, Axis: string(h.DocumentID), Type: typeCode(h.Type), Notation: string(h.Code.Notation),
 		Subject: clip(string(h.Subject), 500), Place: clip(string(h.Promulgation.Place), 50), Priority: exchange.Priority(h.Other.Priority),
 		SignerName: clip(string(h.Signer.FullName), 50), SignerPosition: clip(string(h.Signer.Position), 100), Competence: clip(string(h.Signer.Competence), 100),
-		Digest: pdf.Digest, Size: pdf.Size, Sent: at,
+		Digest: pdf.Digest, Size: pdf.Size, Sent: at, Details: described(h),
 	}
 	if m := leadingNumber.FindStringSubmatch(string(h.Code.Number)); m != nil {
 		e.Number, _ = strconv.Atoi(m[1]) // at most nine digits, by the pattern

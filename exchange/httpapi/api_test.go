@@ -171,7 +171,7 @@ func form(t *testing.T, fields map[string]string, pdf []byte) content {
 	t.Helper()
 	var body bytes.Buffer
 	out := multipart.NewWriter(&body)
-	for _, name := range []string{"type", "subject", "signer_name", "secrecy", "due", "from_name", "issued"} {
+	for _, name := range []string{"type", "subject", "signer_name", "secrecy", "due", "from_name", "issued", "details", "notation", "place"} {
 		if value, ok := fields[name]; ok {
 			if err := out.WriteField(name, value); err != nil {
 				t.Fatal(err)

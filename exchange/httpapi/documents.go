@@ -13,7 +13,6 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"vanthu/exchange"
-	"vanthu/exchange/registry"
 	"vanthu/signing"
 	"vanthu/storage/ledger"
 )
@@ -30,6 +29,8 @@ type draftForm struct {
 	SignerPosition string        `form:"signer_position" maxLength:"100" required:"false"`
 	Competence     string        `form:"competence" maxLength:"100" doc:"quyền hạn ký: TM., Q., KT., TL., TUQ." required:"false"`
 	Secrecy        string        `form:"secrecy" doc:"a secret document is refused (QĐ 28/2018 Điều 1.2)" required:"false"`
+	Series         string        `form:"series" maxLength:"30" doc:"series of numbers; by the type when absent" required:"false"`
+	Details        string        `form:"details" maxLength:"20000" doc:"JSON of Details: circulation, content, drafter, pages, copies, language, to_places, appendixes, copy_of" required:"false"`
 }
 
 type draftInput struct {
@@ -77,9 +78,7 @@ type reasonInput struct {
 
 type sendInput struct {
 	ID   string `path:"id" maxLength:"64"`
-	Body struct {
-		Recipients []registry.AgencyID `json:"recipients" minItems:"1" maxItems:"10000" doc:"mã định danh of each recipient"`
-	}
+	Body recipientsBody
 }
 
 type sendOutput struct {
@@ -138,19 +137,11 @@ func (a *api) describeDocuments(described huma.API) {
 }
 
 func (a *api) draft(ctx context.Context, in *draftInput) (*documentOutput, error) {
-	form := in.RawBody.Data()
 	// The parts of a large upload lie in temporary files; they are ours to remove.
 	defer in.RawBody.Form.RemoveAll() //nolint:errcheck // the system's folder for temporary files is swept anyway
-	draft := exchange.DraftInput{
-		Type: form.Type, Subject: form.Subject, Notation: form.Notation, Place: form.Place, Priority: exchange.Priority(form.Priority),
-		SignerName: form.SignerName, SignerPosition: form.SignerPosition, Competence: form.Competence, Secrecy: form.Secrecy, PDF: form.PDF.File,
-	}
-	if form.Due != "" {
-		due, err := time.ParseInLocation(time.DateOnly, form.Due, time.FixedZone("+07", 7*60*60))
-		if err != nil {
-			return nil, a.told(ctx, registry.NewError(exchange.KindInvalid, "Hạn xử lý phải có dạng YYYY-MM-DD.", "due must be YYYY-MM-DD."))
-		}
-		draft.Due = due
+	draft, err := draftOf(in.RawBody.Data())
+	if err != nil {
+		return nil, a.told(ctx, err)
 	}
 	doc, err := a.service.Draft(ctx, actorOf(ctx), draft)
 	if err != nil {
@@ -194,7 +185,11 @@ func (a *api) describeActs(described huma.API, tags []string) {
 		OperationID: "send", Method: http.MethodPost, Path: "/api/v1/documents/{id}/send", Tags: tags, Summary: "Phát hành / Send",
 		Security: withToken(), MaxBodyBytes: maxJSON,
 	}, func(ctx context.Context, in *sendInput) (*sendOutput, error) {
-		doc, deliveries, err := a.service.Send(ctx, actorOf(ctx), exchange.DocumentID(in.ID), in.Body.Recipients)
+		to, err := a.recipients(ctx, &in.Body)
+		if err != nil {
+			return nil, a.told(ctx, err)
+		}
+		doc, deliveries, err := a.service.Send(ctx, actorOf(ctx), exchange.DocumentID(in.ID), to)
 		if err != nil {
 			return nil, a.told(ctx, err)
 		}

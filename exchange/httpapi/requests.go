@@ -154,11 +154,14 @@ type simulationOutput struct{ Body *exchange.Simulation }
 
 type bulkInput struct {
 	Body struct {
-		Act        string              `json:"act" enum:"initial,approve,seal,number,send,register,assign,process,finish,refuse"`
+		Act        string              `json:"act" enum:"initial,approve,seal,number,send,schedule,return,cancel-number,register,assign,reassign,forward,process,finish,refuse"`
 		IDs        []string            `json:"ids" minItems:"1" maxItems:"500" doc:"documents, or incoming documents, as the act is"`
-		Note       string              `json:"note,omitempty" maxLength:"500" doc:"refuse: the reason"`
-		Person     string              `json:"person,omitempty" maxLength:"64" doc:"assign: to whom"`
-		Recipients []registry.AgencyID `json:"recipients,omitempty" maxItems:"10000" doc:"send: to whom"`
+		Note       string              `json:"note,omitempty" maxLength:"500" doc:"refuse, return, cancel-number, reassign: the reason; assign: the instruction"`
+		Person     string              `json:"person,omitempty" maxLength:"64" doc:"assign, reassign: to whom"`
+		With       []registry.PersonID `json:"with,omitempty" maxItems:"50" doc:"assign: who takes part"`
+		Due        string              `json:"due,omitempty" maxLength:"10" doc:"assign: YYYY-MM-DD"`
+		At         string              `json:"at,omitempty" format:"date-time" doc:"schedule: RFC 3339"`
+		Recipients []registry.AgencyID `json:"recipients,omitempty" maxItems:"10000" doc:"send, schedule, forward: to whom"`
 		Passphrase string              `json:"passphrase,omitempty" maxLength:"1024" doc:"initial, approve, seal: of the stored key"`
 		Profile    string              `json:"profile,omitempty" enum:"adbe,pades-b-b,pades-b-t" doc:"pades-b-t when absent"`
 		Invisible  bool                `json:"invisible,omitempty"`
@@ -199,7 +202,16 @@ func (a *api) describeMany(described huma.API) {
 }
 
 func (a *api) bulk(ctx context.Context, in *bulkInput) (*bulkOutput, error) {
+	due, err := dayOf(in.Body.Due)
+	if err != nil {
+		return nil, a.told(ctx, err)
+	}
+	at, err := momentOf(in.Body.At)
+	if err != nil {
+		return nil, a.told(ctx, err)
+	}
 	list, err := a.service.Bulk(ctx, actorOf(ctx), exchange.BulkInput{
+		With: in.Body.With, Due: due, At: at,
 		Act: exchange.Act(in.Body.Act), IDs: in.Body.IDs, Note: in.Body.Note, Person: registry.PersonID(in.Body.Person), Recipients: in.Body.Recipients,
 		Sign: exchange.SignInput{Passphrase: in.Body.Passphrase, Profile: signing.Profile(in.Body.Profile), Invisible: in.Body.Invisible},
 	})

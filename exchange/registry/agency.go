@@ -315,3 +315,17 @@ func noCycle(ctx context.Context, tx *sqldb.Tx, id AgencyID) error {
 
 // vietnam is the time zone of every legal date: UTC+7 without summer time.
 func vietnam() *time.Location { return time.FixedZone("+07", 7*3600) }
+
+// Below gives the agencies under root that exist at a time, of one level or of every
+// one (""), without root itself, in code order.
+func (r *Registry) Below(ctx context.Context, root AgencyID, level string, at time.Time) ([]AgencyID, error) {
+	if _, err := r.Agency(ctx, root); err != nil {
+		return nil, err
+	}
+	var out []AgencyID
+	err := r.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
+		out, err = selectBelow(ctx, tx, root, level, at)
+		return err
+	})
+	return out, wrap("reading the agency tree", err)
+}

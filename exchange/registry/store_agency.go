@@ -188,3 +188,13 @@ func collectIDs(ctx context.Context, tx *sqldb.Tx, q string, args ...any) ([]Age
 		return id, err
 	}, q, args...)
 }
+
+// selectBelow gives what exists below an agency at a time, of one level or all ("").
+func selectBelow(ctx context.Context, tx *sqldb.Tx, root AgencyID, level string, at time.Time) ([]AgencyID, error) {
+	return collectIDs(ctx, tx, `WITH RECURSIVE down (id, depth) AS (
+			SELECT id, 1 FROM registry_agency WHERE id = $1
+			UNION ALL
+			SELECT a.id, down.depth + 1 FROM registry_agency a JOIN down ON a.parent = down.id WHERE down.depth < $2
+		) SELECT a.id FROM registry_agency a JOIN down ON down.id = a.id WHERE a.id <> $1 AND (CAST($3 AS TEXT) = '' OR a.level = $3)
+			AND a.valid_from <= $4 AND (a.valid_to = 0 OR a.valid_to > $4) ORDER BY a.id`, string(root), maxDepth, level, sqldb.Micros(at))
+}
