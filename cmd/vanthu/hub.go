@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"vanthu/exchange/console"
 	"vanthu/exchange/httpapi"
 	"vanthu/exchange/peer"
+	"vanthu/exchange/receipt/page"
 	"vanthu/exchange/registry"
 	"vanthu/exchange/transparency"
 	"vanthu/exchange/webhook"
@@ -378,12 +380,17 @@ func (h *Hub) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the console: %w", err)
 	}
+	verifier, err := page.Handler([]*x509.Certificate{h.identity.authority.Certificate()}, time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("open the verification page: %w", err)
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api)
 	mux.Handle("/axis/", h.axis)
 	mux.Handle("/.well-known/hx", h.peers)
 	mux.Handle("/hx/v1/", h.peers)
 	mux.Handle(transparency.Prefix, h.evidence.Handler())
+	mux.Handle("GET /verify", verifier)
 	if authority, ok := h.tsa.(http.Handler); ok {
 		mux.Handle("POST /tsa", authority)
 	}

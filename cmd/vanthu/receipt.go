@@ -11,6 +11,7 @@ import (
 
 	"vanthu/exchange"
 	"vanthu/exchange/receipt"
+	"vanthu/exchange/receipt/page"
 	"vanthu/exchange/registry"
 	"vanthu/signing"
 	"vanthu/signing/pki"
@@ -19,6 +20,25 @@ import (
 type receiptCmd struct {
 	Get    receiptGetCmd    `cmd:"" help:"Lấy biên bản gửi nhận của một văn bản. | Get the receipt bundle of a document."`
 	Verify receiptVerifyCmd `cmd:"" help:"Kiểm tra biên bản, không cần máy chủ và mạng. | Judge bundles without hub or network."`
+	Page   receiptPageCmd   `cmd:"" help:"In trang kiểm tra biên bản, dùng được từ USB không cần mạng. | Print the verification page, which works from a USB stick."`
+}
+
+type receiptPageCmd struct {
+	Trust []string `help:"Chứng thư gốc mà trang tin: tệp PEM, DER, hoặc thư mục. | Roots that the page trusts: PEM, DER files, or folders." type:"path"`
+}
+
+// Run prints one HTML file with the whole verifier in it.
+func (c receiptPageCmd) Run(a *app) error {
+	trust, _, err := pki.LoadTrustPaths(c.Trust, pki.ListOptions{})
+	if err != nil {
+		return unreadable(fmt.Errorf("--trust: %w", err))
+	}
+	html, err := page.HTML(trust.Roots, time.Now())
+	if err != nil {
+		return err
+	}
+	_, err = a.stdout.Write(html)
+	return err
 }
 
 type receiptGetCmd struct {
