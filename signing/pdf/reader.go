@@ -218,10 +218,11 @@ func (v *View) Entry(num uint32) (Entry, bool) {
 	return Entry{Free: true, Gen: uint16(min(e.extra, 65535))}, true
 }
 
-// MaxObject is the highest object number that a section lists, free ones included.
+// MaxObject is the highest object number that a section lists, free ones included, or has as a stream.
 func (v *View) MaxObject() uint32 {
 	highest := uint32(0)
 	for _, s := range v.r.sections {
+		highest = max(highest, s.self)
 		for _, subs := range [][]subsection{s.subs, s.hidden} {
 			if n := len(subs); n > 0 {
 				highest = max(highest, subs[n-1].first+uint32(len(subs[n-1].entries))-1)

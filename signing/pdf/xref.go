@@ -36,6 +36,7 @@ type section struct {
 	trailer Dict
 	subs    []subsection // sorted by first
 	hidden  []subsection // of the /XRefStm of a hybrid section
+	self    uint32       // the number of a cross-reference stream, which need not list itself
 	prev    int64        // -1 for none
 	eof     int64        // one past its %%EOF, -1 when it has none
 	end     int64        // eof and the white space after it
@@ -194,7 +195,7 @@ func (f *File) readHidden(s *section) error {
 	if err != nil {
 		return err
 	}
-	s.kind, s.hidden = XRefHybrid, h.subs
+	s.kind, s.hidden, s.self = XRefHybrid, h.subs, h.self
 	for _, sub := range h.subs {
 		for i, e := range sub.entries {
 			num := sub.first + uint32(i)
@@ -304,7 +305,7 @@ func (f *File) parseXRefStream(l *lexer, off int64, ref Ref) (*section, error) {
 		return nil, l.fail("no cross-reference stream where one should be")
 	}
 	l.keyword("endobj")
-	s := &section{offset: off, kind: XRefStream, trailer: d, prev: -1, after: l.offset()}
+	s := &section{offset: off, kind: XRefStream, trailer: d, self: ref.Num, prev: -1, after: l.offset()}
 	data, err := f.decode(st, nil)
 	if err != nil {
 		return nil, err

@@ -42,6 +42,7 @@ type Options struct {
 	NoInfo          bool     // no document information dictionary
 	NoID            bool     // no file identifier
 	NoFinalEOL      bool     // the file ends right after %%EOF
+	Tagged          bool     // a structure tree over the first page (ISO 32000-2 §14.7), as accessible documents have
 	Padding         int      // bytes of incompressible content on page 2
 	Text            []string // lines on page 1
 }
@@ -88,9 +89,15 @@ func New(o Options) *Document {
 		text.WriteString(" Tj T*\n")
 	}
 	text.WriteString("ET\n")
+	if o.Tagged {
+		text = *bytes.NewBufferString("/P <</MCID 0>> BDC\n" + text.String() + "EMC\n")
+	}
 	contents := d.Add(flate(text.Bytes()))
 	first := pdf.Dict{"Type": pdf.Name("Page"), "Parent": pagesRef, "Contents": contents}
 	firstRef := d.Add(first)
+	if o.Tagged {
+		d.tag(catalog, firstRef, first)
+	}
 	if o.Rotate != 0 {
 		first["Rotate"] = int64(o.Rotate)
 	}
@@ -114,6 +121,22 @@ func New(o Options) *Document {
 	}
 	d.Set(catalogRef, catalog)
 	return d
+}
+
+// tag puts the text of a page under a structure tree: Document, P, and the marked content.
+func (d *Document) tag(catalog pdf.Dict, pageRef pdf.Ref, page pdf.Dict) {
+	root, document, paragraph := d.Add(nil), d.Add(nil), d.Add(nil)
+	element := func(kind pdf.Name, parent pdf.Ref, kids pdf.Object) pdf.Dict {
+		return pdf.Dict{"Type": pdf.Name("StructElem"), "S": kind, "P": parent, "K": kids}
+	}
+	d.Set(document, element("Document", root, pdf.Array{paragraph}))
+	p := element("P", document, int64(0))
+	p["Pg"] = pageRef
+	d.Set(paragraph, p)
+	parents := d.Add(pdf.Dict{"Nums": pdf.Array{int64(0), pdf.Array{paragraph}}})
+	d.Set(root, pdf.Dict{"Type": pdf.Name("StructTreeRoot"), "K": pdf.Array{document}, "ParentTree": parents, "ParentTreeNextKey": int64(1)})
+	catalog["StructTreeRoot"], catalog["MarkInfo"], catalog["Lang"] = root, pdf.Dict{"Marked": true}, pdf.Text("vi-VN")
+	page["StructParents"], page["Tabs"] = int64(0), pdf.Name("S")
 }
 
 // annotate gives the page a link, directly or not.
