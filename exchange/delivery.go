@@ -74,6 +74,12 @@ func backoff(n int) time.Duration {
 	return min(time.Hour, 5*time.Second<<min(n, 10))
 }
 
+// retryAt is when something that failed is tried again, at a full second: what waits in one retry lane is due at the same
+// moment then, so that its one job finds all of it.
+func retryAt(now time.Time, wait time.Duration) time.Time {
+	return now.Add(wait + time.Second - time.Microsecond).Truncate(time.Second)
+}
+
 // retryLane names a lane for a retry at a later time: a job that waits there
 // must not take the place of one that can run now, nor of a later retry.
 func retryLane(a registry.AgencyID, at time.Time) string {
@@ -442,7 +448,7 @@ func (s *Service) undelivered(ctx context.Context, w *waiting, cause error) erro
 	wait := backoff(w.Attempts)
 	s.log.LogAttrs(ctx, slog.LevelWarn, "delivery failed", slog.String("delivery", string(w.ID)), slog.String("recipient", string(w.Recipient)),
 		slog.Int("attempt", w.Attempts+1), slog.Bool("given_up", permanent), slog.String("error", cause.Error()))
-	at := now.Add(wait)
+	at := retryAt(now, wait)
 	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if permanent {
 			moved, err := failDelivery(ctx, tx, w.ID, w.Recipient, cause.Error(), failure, now)

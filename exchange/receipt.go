@@ -311,7 +311,7 @@ func (s *Service) postponeReceipt(ctx context.Context, r *Receipt, cause error) 
 	wait := backoff(r.attempts)
 	s.log.LogAttrs(ctx, slog.LevelWarn, "receipt waits", slog.String("receipt", r.ID), slog.String("agency", string(r.From)),
 		slog.Duration("retry_in", wait), slog.String("error", cause.Error()))
-	at := s.clock().Add(wait)
+	at := retryAt(s.clock(), wait)
 	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		if err := postponeReceipt(ctx, tx, r.ID, cause.Error(), at); err != nil {
 			return err

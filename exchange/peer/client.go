@@ -58,8 +58,18 @@ func (p *Peers) unreachable(ctx context.Context, h *Hub, cause error, note bool)
 		Advise("Hệ thống tự gửi lại; kiểm tra mạng nếu kéo dài.", "It is tried again by itself; look at the network if it lasts.").Because(cause)
 }
 
-// call makes one signed request. A refusal of the other hub is a *refusal; when it cannot be reached, KindUnavailable.
+// call makes a signed request, once more where the way there had doubled it.
 func (p *Peers) call(ctx context.Context, h *Hub, method, path string, body []byte, header map[string]string) (res *http.Response, data []byte, err error) {
+	res, data, err = p.callOnce(ctx, h, method, path, body, header)
+	var said *refusal
+	if errors.As(err, &said) && said.Code == codeReplay {
+		return p.callOnce(ctx, h, method, path, body, header)
+	}
+	return res, data, err
+}
+
+// callOnce makes one signed request. A refusal of the other hub is a *refusal; when it cannot be reached, KindUnavailable.
+func (p *Peers) callOnce(ctx context.Context, h *Hub, method, path string, body []byte, header map[string]string) (res *http.Response, data []byte, err error) {
 	if rest := p.link(h.ID).rest(p.now()); rest > 0 {
 		return nil, nil, p.unreachable(ctx, h, fmt.Errorf("it did not answer; it is tried again in %s", rest.Round(time.Second)), false)
 	}

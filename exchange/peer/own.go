@@ -15,6 +15,11 @@ import (
 	"vanthu/storage/sqldb"
 )
 
+// keyBefore lets a new key count for clocks that are behind.
+const keyBefore = 24 * time.Hour
+
+var errNoKey = errors.New("peer: this hub has no key that counts at the time its clock shows")
+
 // self is this hub as others know it.
 type self struct {
 	id      string
@@ -86,7 +91,7 @@ func (p *Peers) newOwnKey() (signer, string, error) {
 	if err != nil {
 		return signer{}, "", fmt.Errorf("making a key: %w", err)
 	}
-	k := signer{Key{ID: keyID(public), Public: base64.RawURLEncoding.EncodeToString(public), From: p.now().Add(-maxSkew)}, private}
+	k := signer{Key{ID: keyID(public), Public: base64.RawURLEncoding.EncodeToString(public), From: p.now().Add(-keyBefore)}, private}
 	sealed := p.box.Seal(nil, nil, private.Seed(), []byte(k.ID)) //nolint:gosec // G407: this AEAD makes a random nonce itself
 	return k, base64.StdEncoding.EncodeToString(sealed), nil
 }
@@ -141,7 +146,7 @@ func (p *Peers) sign(ctx context.Context, typ string, v any, all bool) ([]byte, 
 	}
 	valid := s.valid(p.now())
 	if len(valid) == 0 {
-		return nil, errors.New("this hub has no key that counts now")
+		return nil, errNoKey
 	}
 	if !all {
 		valid = valid[:1] // the oldest: a peer may not have seen the newest yet

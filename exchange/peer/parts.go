@@ -123,10 +123,8 @@ func (s *parts) write(ctx context.Context, hub string, d blob.Digest, at span, b
 		e.Offset = n
 		return n, false, e
 	}
-	if n == 0 {
-		if err := s.room(hub, at.total); err != nil {
-			return 0, false, err
-		}
+	if err := s.room(hub, at.size()); err != nil {
+		return n, false, err
 	}
 	if err := s.append(path, at, body, sum); err != nil {
 		return n, false, err

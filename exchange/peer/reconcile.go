@@ -24,7 +24,7 @@ type treeKey struct{ hub, day string }
 const (
 	maxDays     = 400
 	maxRequests = 2000 // of one reconciliation
-	maxPrefixes = 256 // asked for in one request
+	maxPrefixes = 256  // asked for in one request
 	treesKept   = 4 * maxDays
 	treeKept    = time.Minute // while another hub goes down in it, a tree stays as it was
 	dayForm     = time.DateOnly

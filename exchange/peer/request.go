@@ -45,7 +45,11 @@ func (p *Peers) signRequest(ctx context.Context, r *http.Request, to string, bod
 		return err
 	}
 	now := p.now()
-	key := s.valid(now)[0]
+	valid := s.valid(now)
+	if len(valid) == 0 {
+		return errNoKey
+	}
+	key := valid[0] // the oldest: the other hub may not have seen the newest yet
 	sum := sha256.Sum256(body)
 	nonce := make([]byte, 16)
 	rand.Read(nonce) // never fails: crypto/rand ends the program instead

@@ -294,7 +294,7 @@ func (p *Peers) putConsignment(w http.ResponseWriter, r *http.Request, from *Hub
 	if err := p.speaksFor(ctx, from, c.Envelope.From); err != nil {
 		return err
 	}
-	answer, err := p.accept(ctx, s, from, c)
+	answer, err := p.accept(ctx, s, from, c, data)
 	if err != nil {
 		return err
 	}
@@ -351,7 +351,7 @@ func (p *Peers) speaksFor(ctx context.Context, hub *Hub, code registry.AgencyID)
 }
 
 // accept decrypts, stores and registers a document and keeps what is answered.
-func (p *Peers) accept(ctx context.Context, s *self, from *Hub, c *Consignment) (*Answer, error) {
+func (p *Peers) accept(ctx context.Context, s *self, from *Hub, c *Consignment, signed []byte) (*Answer, error) {
 	a, err := p.local(ctx, string(c.Envelope.To))
 	if err != nil {
 		return nil, err
@@ -379,7 +379,7 @@ func (p *Peers) accept(ctx context.Context, s *self, from *Hub, c *Consignment) 
 		return nil, fmt.Errorf("encoding an answer: %w", err)
 	}
 	e := &c.Envelope
-	t := &taken{id: c.ID, hub: from.ID, sender: string(e.From), recipient: string(e.To), document: string(e.Document), digest: string(e.Digest), answer: string(text), at: p.now()}
+	t := &taken{id: c.ID, hub: from.ID, sender: string(e.From), recipient: string(e.To), document: string(e.Document), digest: string(e.Digest), answer: string(text), signed: string(signed), at: p.now()}
 	if err := p.cfg.DB.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error { return insertTaken(ctx, tx, t) }); err != nil {
 		return nil, fmt.Errorf("keeping consignment %s: %w", c.ID, err)
 	}
@@ -465,7 +465,7 @@ func (p *Peers) getConsignment(w http.ResponseWriter, r *http.Request, from *Hub
 		return err
 	}
 	return p.answer(w, r, http.StatusOK, typeAnswer, map[string]any{"id": t.id, "hub": s.id, "state": "consigned", "at": t.at,
-		"answer": json.RawMessage(t.answer), "events": joined(events)})
+		"answer": json.RawMessage(t.answer), "consignment": json.RawMessage(t.signed), "events": joined(events)})
 }
 
 // joined writes events with their numbers.

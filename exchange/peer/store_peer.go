@@ -223,14 +223,15 @@ func insertNonce(ctx context.Context, tx *sqldb.Tx, hub, nonce string, now time.
 // taken is a consignment that this hub has accepted.
 type taken struct {
 	id, hub, sender, recipient, document, digest, answer string
+	signed                                               string // the consignment as it came
 	at                                                   time.Time
 }
 
 func selectTaken(ctx context.Context, tx *sqldb.Tx, id string) (*taken, error) {
 	t := taken{id: id}
 	var at int64
-	err := tx.QueryRow(ctx, `SELECT hub, sender, recipient, document, digest, answer, at FROM peer_consignment WHERE id = $1`, id).
-		Scan(&t.hub, &t.sender, &t.recipient, &t.document, &t.digest, &t.answer, &at)
+	err := tx.QueryRow(ctx, `SELECT hub, sender, recipient, document, digest, answer, signed, at FROM peer_consignment WHERE id = $1`, id).
+		Scan(&t.hub, &t.sender, &t.recipient, &t.document, &t.digest, &t.answer, &t.signed, &at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -239,8 +240,8 @@ func selectTaken(ctx context.Context, tx *sqldb.Tx, id string) (*taken, error) {
 }
 
 func insertTaken(ctx context.Context, tx *sqldb.Tx, t *taken) error {
-	_, err := tx.Exec(ctx, `INSERT INTO peer_consignment (id, hub, sender, recipient, document, digest, answer, at)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT (id) DO NOTHING`, t.id, t.hub, t.sender, t.recipient, t.document, t.digest, t.answer, sqldb.Micros(t.at))
+	_, err := tx.Exec(ctx, `INSERT INTO peer_consignment (id, hub, sender, recipient, document, digest, answer, signed, at)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) ON CONFLICT (id) DO NOTHING`, t.id, t.hub, t.sender, t.recipient, t.document, t.digest, t.answer, t.signed, sqldb.Micros(t.at))
 	return err
 }
 

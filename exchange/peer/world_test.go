@@ -3,7 +3,11 @@ package peer
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -278,4 +282,31 @@ func (s *station) sound(tb testing.TB) {
 	_, err := s.service.CountRate(context.Background())
 	check(tb, err)
 	check(tb, s.service.Check(context.Background(), func(problem string) { tb.Errorf("%s: check: %s", s.name, problem) }))
+}
+
+func mustKey(tb testing.TB, s *station, a registry.AgencyID) *x509.Certificate {
+	tb.Helper()
+	k, err := s.key(context.Background(), a)
+	check(tb, err)
+	return k.Certificate
+}
+
+func mustSelf(tb testing.TB, s *station) Key {
+	tb.Helper()
+	d, _, err := s.peers.Describe(context.Background())
+	check(tb, err)
+	return d.Keys[0]
+}
+
+func mustJSON(tb testing.TB, v any) []byte {
+	tb.Helper()
+	b, err := json.Marshal(v)
+	check(tb, err)
+	return b
+}
+
+func testSigner(now time.Time) signer {
+	private := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	public := private.Public().(ed25519.PublicKey)
+	return signer{Key{ID: keyID(public), Public: base64.RawURLEncoding.EncodeToString(public), From: now.Add(-time.Hour)}, private}
 }
