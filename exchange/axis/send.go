@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -113,22 +114,27 @@ func (b *spooled) match(given string) (form string, size int64) {
 	return matchHash(given, b.sum), b.size
 }
 
+// described gives what a packet says of itself: what it is, who sends it, and to whom.
+func described(content *edxml.Packet, now time.Time) (p *packet, from edxml.Organ, to []string) {
+	p = &packet{id: newID(), kind: content.Kind, created: now}
+	if content.Kind == edxml.KindStatus {
+		p.document, p.notation = string(content.Status.ResponseFor.DocumentID), string(content.Status.ResponseFor.Code)
+		return p, content.Status.From, []string{string(content.Status.ResponseFor.OrganID)}
+	}
+	h := content.Header
+	p.document, p.title = string(h.DocumentID), string(h.Subject)
+	p.notation = string(h.Code.Number) + "/" + string(h.Code.Notation)
+	for _, t := range h.To {
+		to = append(to, string(t.ID))
+	}
+	return p, h.From, to
+}
+
 // address finds out who sends to whom and refuses what this system may not send or nobody can get.
 func (s *Server) address(ctx context.Context, c *call, content *edxml.Packet) (*packet, []transfer, error) {
-	p := &packet{id: newID(), system: c.system, kind: content.Kind, created: s.cfg.Now()}
-	var to []string
-	var from edxml.Text
-	if content.Kind == edxml.KindStatus {
-		from, to = content.Status.From.ID, []string{string(content.Status.ResponseFor.OrganID)}
-		p.document, p.notation = string(content.Status.ResponseFor.DocumentID), string(content.Status.ResponseFor.Code)
-	} else {
-		h := content.Header
-		from, p.document, p.title = h.From.ID, string(h.DocumentID), string(h.Subject)
-		p.notation = string(h.Code.Number) + "/" + string(h.Code.Notation)
-		for _, t := range h.To {
-			to = append(to, string(t.ID))
-		}
-	}
+	p, organ, to := described(content, s.cfg.Now())
+	p.system = c.system
+	from := organ.ID
 	if said := c.params["messagetype"]; said != "" && !strings.EqualFold(said, string(content.Kind)) {
 		return nil, nil, fault(CodeBadPacket, "messagetype is %.20q, the packet is %q", said, content.Kind)
 	}
@@ -273,8 +279,14 @@ func (s *Server) accept(ctx context.Context, p *packet, copies []transfer) (id s
 	return id, nil
 }
 
-// put writes a packet that this hub itself sends and gives it to the recipient's system to fetch.
+// put writes a packet that this hub itself sends and gives it to the recipient's system to fetch, or to the axis where
+// that system fetches.
 func (s *Server) put(ctx context.Context, content *edxml.Packet, p *packet, recipient registry.AgencyID) (err error) {
+	if l, err := s.away(ctx, recipient); err != nil {
+		return err
+	} else if l != nil {
+		return s.sendAway(ctx, l, content, p, recipient)
+	}
 	file, err := os.CreateTemp(s.cfg.Dir, "axis-*")
 	if err != nil {
 		return fmt.Errorf("making a temporary file for a packet: %w", err)

@@ -32,12 +32,14 @@ type Config struct {
 	MaxPacket int64         // bytes; 0 = 256 MiB
 	MaxAge    time.Duration // how old a time stamp may be; 0 = a year: clients sign with old ones (see the package)
 	Dir       string        // for temporary files; "" = the system's
+	AskEvery  time.Duration // how often other axes are asked for news; 0 = a minute
 }
 
 // Server is the axis for the systems of the agencies around this hub. It is safe for concurrent use.
 type Server struct {
 	cfg        Config
 	operations map[string]operation
+	http       *http.Client // for other axes
 }
 
 // operation answers one call with the members that stand beside status, ErrorCode and ErrorDesc.
@@ -68,6 +70,9 @@ func NewServer(cfg Config) (*Server, error) {
 	if cfg.MaxAge == 0 {
 		cfg.MaxAge = defaultMaxAge
 	}
+	if cfg.AskEvery == 0 {
+		cfg.AskEvery = defaultAskEvery
+	}
 	schema, err := fs.Sub(schemaFiles, "schema")
 	if err != nil {
 		return nil, fmt.Errorf("opening the schema of the axis: %w", err)
@@ -75,7 +80,7 @@ func NewServer(cfg Config) (*Server, error) {
 	if err := cfg.DB.Migrate(context.Background(), "axis", schema); err != nil {
 		return nil, fmt.Errorf("bringing the tables of the axis up to date: %w", err)
 	}
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, http: newHTTP()}
 	s.operations = map[string]operation{
 		"sendedoc": s.sendEdoc, "getreceivededoclist": s.receivedList, "getsentedoclist": s.sentList, "getedoc": s.getEdoc,
 		"updatestatus": s.updateStatus, "getagencieslist": s.agenciesList, "getsynchronizeunit": s.synchronizeUnit,
@@ -83,6 +88,7 @@ func NewServer(cfg Config) (*Server, error) {
 		"countreceiveedoc": s.countReceived, "countreceivestatus": s.countReceived, "getagencieslistqd20": s.agenciesList,
 	}
 	cfg.Jobs.Handle(jobRoute, s.runRoute)
+	cfg.Jobs.Handle(jobAsk, s.runAsk)
 	cfg.Service.AddCarrier(exchange.ChannelAxis, s)
 	return s, nil
 }
