@@ -303,7 +303,7 @@ func (s *Server) takeOver(ctx context.Context, l *Link, item Listed, data []byte
 		return err
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
-	p, from, to := described(content, s.cfg.Now())
+	p, from, to := outlined(content, s.cfg.Now())
 	if item.To != "" {
 		to = []string{item.To}
 	}

@@ -114,8 +114,8 @@ func (b *spooled) match(given string) (form string, size int64) {
 	return matchHash(given, b.sum), b.size
 }
 
-// described gives what a packet says of itself: what it is, who sends it, and to whom.
-func described(content *edxml.Packet, now time.Time) (p *packet, from edxml.Organ, to []string) {
+// outlined gives what a packet says of itself: what it is, who sends it, and to whom.
+func outlined(content *edxml.Packet, now time.Time) (p *packet, from edxml.Organ, to []string) {
 	p = &packet{id: newID(), kind: content.Kind, created: now}
 	if content.Kind == edxml.KindStatus {
 		p.document, p.notation = string(content.Status.ResponseFor.DocumentID), string(content.Status.ResponseFor.Code)
@@ -132,7 +132,7 @@ func described(content *edxml.Packet, now time.Time) (p *packet, from edxml.Orga
 
 // address finds out who sends to whom and refuses what this system may not send or nobody can get.
 func (s *Server) address(ctx context.Context, c *call, content *edxml.Packet) (*packet, []transfer, error) {
-	p, organ, to := described(content, s.cfg.Now())
+	p, organ, to := outlined(content, s.cfg.Now())
 	p.system = c.system
 	from := organ.ID
 	if said := c.params["messagetype"]; said != "" && !strings.EqualFold(said, string(content.Kind)) {

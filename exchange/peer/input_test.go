@@ -391,3 +391,52 @@ func TestClaims(t *testing.T) {
 		t.Errorf("a's own agency is now %+v", ag)
 	}
 }
+
+// TestOneEntryByAnyChannel: the same document by this protocol, by the axis and by mail, in each of the six orders, is
+// one entry of the register with three arrivals and one receipt.
+func TestOneEntryByAnyChannel(t *testing.T) {
+	ctx := context.Background()
+	p := newPair(t)
+	for i, order := range [][]string{
+		{"hub", "axis", "mail"}, {"hub", "mail", "axis"}, {"axis", "hub", "mail"}, {"axis", "mail", "hub"}, {"mail", "hub", "axis"}, {"mail", "axis", "hub"},
+	} {
+		content := samplePDF(fmt.Sprint("order", i), 0)
+		c, text := p.consignment(t, content, func(c *Consignment) {
+			c.Envelope.Number, c.Envelope.Axis = 100+i, fmt.Sprintf("H03,2026/03/05,%d/QĐ-UBND", 100+i)
+		})
+		p.upload(t, text)
+		receipts := map[string]bool{}
+		for _, channel := range order {
+			if channel == "hub" {
+				_, answer, err := p.consign(t, c, c.ID)
+				check(t, err)
+				body, err := base64.StdEncoding.DecodeString(answer.Receipt.Body)
+				check(t, err)
+				receipts[string(body)] = true
+				continue
+			}
+			env := c.Envelope
+			env.Document = "" // these channels carry none of our ids
+			r, err := p.b.service.ReceiveBy(ctx, "H03", exchange.Arrival{Channel: channel, Ref: fmt.Sprint(channel, i), Envelope: env, PDF: bytes.NewReader(content)})
+			check(t, err)
+			receipts[string(r.Body)] = true
+		}
+		if len(receipts) != 1 {
+			t.Errorf("%v: %d receipts", order, len(receipts))
+		}
+		list := p.b.incoming(t, "H26")
+		if len(list) != i+1 {
+			t.Fatalf("%v: %d entries, want %d", order, len(list), i+1)
+		}
+		for _, in := range list {
+			if in.PDF.Digest != blob.Sum(content) {
+				continue
+			}
+			arrivals, err := p.b.service.Arrivals(ctx, p.b.as(registry.RoleClerk, "H26"), in.ID)
+			check(t, err)
+			if len(arrivals) != 3 {
+				t.Errorf("%v: %d arrivals", order, len(arrivals))
+			}
+		}
+	}
+}
