@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -30,6 +31,7 @@ import (
 	"vanthu/mail/outbound"
 	"vanthu/mail/smtpd"
 	"vanthu/signing"
+	"vanthu/signing/pdf/picture"
 	"vanthu/signing/pki"
 	"vanthu/signing/tsa"
 	"vanthu/storage"
@@ -49,6 +51,7 @@ type Hub struct {
 	Mail     *mail.Store
 	Webhooks *webhook.Hooks
 	axis     *axis.Server
+	pictures *picture.Renderer
 	peers    *peer.Peers
 	log      *slog.Logger
 	evidence *transparency.Publisher
@@ -103,7 +106,7 @@ func openHub(ctx context.Context, o hubOptions) (_ *Hub, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{config: o.config, log: o.log, Store: store}
+	h := &Hub{config: o.config, log: o.log, Store: store, pictures: picture.New(picture.Options{Cache: filepath.Join(o.dir, "cache")})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, store.Close(ctx))
@@ -375,7 +378,7 @@ func (h *Hub) handler() (http.Handler, error) {
 	}
 	pages, err := console.New(console.Config{
 		Service: h.Service, Registry: h.Registry, Webhooks: h.Webhooks, Logger: h.log, Secure: h.config.Listen.HTTPTLS,
-		Verify: h.verify, MaxPDF: h.config.Limits.MaxPDF,
+		Verify: h.verify, Pictures: h.pictures.Changes, MaxPDF: h.config.Limits.MaxPDF,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the console: %w", err)
@@ -425,6 +428,6 @@ func (h *Hub) close(ctx context.Context) error {
 	if h.stopFollowing != nil {
 		h.stopFollowing()
 	}
-	errs = append(errs, h.serving.Wait(), h.Store.Close(ctx))
+	errs = append(errs, h.serving.Wait(), h.pictures.Close(), h.Store.Close(ctx))
 	return errors.Join(errs...)
 }

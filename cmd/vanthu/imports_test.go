@@ -38,6 +38,8 @@ func rooms() []room {
 		{"go.mozilla.org/pkcs7", []string{"signing"}},
 		{"software.sslmate.com/src/go-pkcs12", []string{"signing/keys"}},
 		{"github.com/ebitengine/purego", []string{"signing/keys/cryptoki"}},
+		{"github.com/klippa-app/go-pdfium", []string{"signing/pdf/picture"}},
+		{"github.com/tetratelabs/wazero", []string{"signing/pdf/picture"}},
 		{"github.com/russellhaering/goxmldsig", []string{"signing/pki"}},
 		{"github.com/beevik/etree", []string{"signing/pki"}},
 		{"github.com/emersion/go-smtp", []string{"mail/smtpd", "mail/outbound"}},

@@ -18,7 +18,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	certs "vanthu/certs-testdata"
+	"vanthu/signing"
 	"vanthu/signing/keys"
+	"vanthu/signing/pdf/pdftest"
 	"vanthu/signing/tsa"
 )
 
@@ -52,6 +54,12 @@ func scriptFiles(t *testing.T) map[string][]byte {
 		t.Fatal(err)
 	}
 	files["official.der"] = key.Certificate.Raw
+	var changed bytes.Buffer
+	file := pdftest.New(pdftest.Options{}).Bytes(pdftest.Table)
+	if err := signing.SignPDF(t.Context(), bytes.NewReader(file), int64(len(file)), &changed, signing.SignOptions{Key: key, Profile: signing.ProfileBB, At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	files["changed.pdf"] = pdftest.Append(changed.Bytes(), map[int]string{4: "<</Length 44>>\nstream\nBT /F1 14 Tf 72 700 Td (Something else) Tj ET \nendstream"})
 	var roots bytes.Buffer
 	for _, root := range certs.Roots(t) {
 		if err := pem.Encode(&roots, &pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vanthu/signing"
+	"vanthu/signing/pdf/picture"
 	"vanthu/signing/pki"
 )
 
@@ -28,7 +29,10 @@ type verifyCmd struct {
 	Offline  bool     `help:"Không dùng mạng. | Use no network."`
 	Require  bool     `name:"require-revocation" help:"Không biết chứng thư còn hiệu lực thì không đạt. | A certificate of unknown status does not pass."`
 	Detached string   `help:"Chữ ký CMS tách rời của tệp. | Detached CMS of the one file." type:"existingfile"`
+	Pictures string   `help:"Thư mục ghi hình các trang lúc ký và hiện tại của tệp đã bị sửa. | Folder for pictures of the pages of changed files as signed and as they are." type:"path"`
 	Files    []string `arg:"" name:"file" help:"Tệp cần kiểm tra. | Files to judge."`
+
+	renderer *picture.Renderer
 }
 
 // Run judges the files one after another; a file that cannot be read does not stop the others.
@@ -39,6 +43,11 @@ func (c verifyCmd) Run(a *app) error {
 	}
 	if c.Detached != "" && len(c.Files) != 1 {
 		return unreadable(fmt.Errorf("--detached goes with one file, not %d", len(c.Files)))
+	}
+	if c.Pictures != "" {
+		renderer := picture.New(picture.Options{})
+		defer renderer.Close() //nolint:errcheck // everything worth keeping is written
+		c.renderer = renderer
 	}
 	worst := exitOK
 	bars := newProgress(a.stderr, len(c.Files), "verify")
@@ -97,6 +106,11 @@ func (c verifyCmd) one(a *app, name string, options signing.VerifyOptions) (int,
 		return exitUsage, nil
 	}
 	judged.File = name
+	if c.renderer != nil && c.Detached == "" {
+		if err := c.pictures(a, name, judged, c.renderer); err != nil {
+			return exitUsage, err
+		}
+	}
 	if c.XML {
 		return verdictCode(judged.Verdict), printXML(a, judged)
 	}

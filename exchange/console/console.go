@@ -23,10 +23,12 @@ type Config struct {
 	Webhooks *webhook.Hooks // nil = no page for them
 	// Verify judges any PDF for the page "Kiểm tra chữ ký".
 	Verify func(ctx context.Context, r io.ReaderAt, size int64) (*signing.Report, error)
-	Logger *slog.Logger     // nil = no log
-	Secure bool             // served over TLS: the session cookie carries the __Host- prefix
-	MaxPDF int64            // bytes of an uploaded PDF; 0 = 50 MiB
-	Now    func() time.Time // nil = time.Now
+	// Pictures shows on that page what was changed after signing; nil = no pictures.
+	Pictures Pictures
+	Logger   *slog.Logger     // nil = no log
+	Secure   bool             // served over TLS: the session cookie carries the __Host- prefix
+	MaxPDF   int64            // bytes of an uploaded PDF; 0 = 50 MiB
+	Now      func() time.Time // nil = time.Now
 	// Agent and Connector are where a page finds the programs beside the browser that sign: `vanthu agent` and the VGCA
 	// signing service. "" = their own addresses.
 	Agent, Connector string

@@ -22,6 +22,7 @@ import (
 	"vanthu/exchange/webhook"
 	"vanthu/signing"
 	"vanthu/signing/keys"
+	"vanthu/signing/pdf/picture"
 	"vanthu/signing/pki"
 	"vanthu/signing/tsa"
 	"vanthu/storage"
@@ -86,7 +87,9 @@ func newHubBeside(t *testing.T, agent, connector string) *hub {
 		Key: make([]byte, webhook.KeySize), AllowPrivate: true})
 	check(t, err)
 	check(t, store.Start(ctx))
-	handler, err := New(Config{Service: h.service, Registry: h.registry, Webhooks: h.hooks, Verify: h.verify, Agent: agent, Connector: connector,
+	renderer := picture.New(picture.Options{})
+	t.Cleanup(func() { check(t, renderer.Close()) })
+	handler, err := New(Config{Service: h.service, Registry: h.registry, Webhooks: h.hooks, Verify: h.verify, Agent: agent, Connector: connector, Pictures: renderer.Changes,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))})
 	check(t, err)
 	api, err := httpapi.New(httpapi.Config{Service: h.service, Registry: h.registry, DB: store.DB})

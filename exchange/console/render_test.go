@@ -349,7 +349,7 @@ func sampleBodies(v *voice) map[string][]any {
 		"register": {registerBody{Title: "t", Lead: "l", PDF: "/books/out/pdf?year=2026", XLSX: "/books/out/xlsx?year=2026", Years: []option{{"2026", "2026", true}}, Columns: []string{"a", "b"}, Rows: []registerRow{{Cells: cells(registerCell{Text: "1", URL: "/x", Label: "a"}, "2"), Cancelled: true}}}, registerBody{}},
 		"rate": {rateBody{From: "2026-01-01", To: "2026-11-23", Rate: "98,75%", Sentence: "s", Population: 3, Facts: []fact{{"a", "1"}},
 			Bars: []rateBar{{"Sở Nội vụ", "50%", "2", "1", 500, true}}, Causes: []rateCause{{"c", "1", "o", "n", "/rate/gap"}}}, rateBody{}, rateBody{Population: 1}},
-		"check":    {checkBody{File: "a.pdf", Limit: "l", Verdict: verdict}, checkBody{Explain: []fact{{"a", "b"}}}},
+		"check":    {checkBody{File: "a.pdf", Limit: "l", Verdict: verdict, Pictures: &picturesView{Note: "n", Pairs: []picturePair{{"1", "data:image/jpeg;base64,eA==", ""}, {"2", "", "data:image/jpeg;base64,eA=="}}}}, checkBody{Explain: []fact{{"a", "b"}}}},
 		"agencies": {agenciesBody{Filter: filter, Rows: []agencyRow{{"H03", "UBND tỉnh", "Bắc Kạn", "UBND", "ubnd@backan.example", "", ok}}, CanAdd: true}, agenciesBody{}},
 		"people": {peopleBody{Agency: "a", AgencyID: "H03", Agencies: []option{{"H03", "UBND", true}}, Roles: []option{{"clerk", "Văn thư", true}},
 			Rows: []personRow{{"Hoàng Thị Mai", "Văn thư", "mai", "Văn thư", "", ok}}, CanAdd: true}, peopleBody{}},

@@ -66,7 +66,7 @@ func (s *server) check(v *visit) error {
 		}
 		return err
 	}
-	body.Verdict = v.verdictView(report)
+	body.Verdict, body.Pictures = v.verdictView(report), v.pictures(report, data)
 	return v.show(http.StatusOK, "check", v.say("nav.check"), body)
 }
 

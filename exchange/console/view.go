@@ -250,6 +250,7 @@ type checkBody struct {
 	File, Limit string
 	Verdict     *verdictView
 	Explain     []fact
+	Pictures    *picturesView
 }
 
 type agencyRow struct {
