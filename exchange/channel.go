@@ -138,6 +138,29 @@ func (s *Service) NotTaken(ctx context.Context, tx *sqldb.Tx, sender registry.Ag
 	return s.settleCarried(ctx, tx, sender, axis, recipient, TransportFail, reason)
 }
 
+// MailReport is what a mail system or program said of a document sent by mail (RFC 3464, RFC 8098).
+type MailReport struct {
+	Sender, Recipient registry.AgencyID
+	Axis              string // the document, by its identifier on the axis
+	Kind              string // failed, delayed, delivered, displayed, …
+	Address           string // to which it was sent
+	Detail            string // the words of the other side
+}
+
+// Reported keeps a mail report as evidence in the channel's own transaction. It changes no status: a report is not the
+// recipient's word.
+func (s *Service) Reported(ctx context.Context, tx *sqldb.Tx, m MailReport) error {
+	d, err := selectDeliveryByAxis(ctx, tx, m.Sender, m.Axis, m.Recipient)
+	if err != nil || d == nil {
+		return err
+	}
+	f := facts{"agency": string(m.Sender), "recipient": string(m.Recipient), "report": m.Kind, "address": m.Address}
+	if m.Detail != "" {
+		f["detail"] = m.Detail
+	}
+	return s.evidence(ctx, tx, "delivery.reported", string(d.Document), s.clock(), registry.System("mail"), f)
+}
+
 func (s *Service) settleCarried(ctx context.Context, tx *sqldb.Tx, sender registry.AgencyID, axis string, recipient registry.AgencyID, transport, reason string) error {
 	d, err := selectDeliveryByAxis(ctx, tx, sender, axis, recipient)
 	if err != nil || d == nil || d.Transport == TransportDone || d.Transport == transport {

@@ -212,6 +212,8 @@ func deliveryTemplate(kind string) (vi, en string) {
 		return "Ghi nhận một văn bản mật, không qua hệ thống", "Counted a secret document, outside of the exchange"
 	case "delivery.carried":
 		return "Đã chuyển sang kênh {channel} cho {recipient}", "Handed to the channel {channel} for {recipient}"
+	case "delivery.reported":
+		return "Hệ thống thư báo về {recipient}: {report}[ ({detail})]", "Mail system reported on {recipient}: {report}[ ({detail})]"
 	case "delivery.fetched":
 		return "Hệ thống của {recipient} đã lấy văn bản", "The system of {recipient} has fetched the document"
 	case "delivery.retried":

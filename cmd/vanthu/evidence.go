@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/x509"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"vanthu/exchange/bymail"
 	"vanthu/exchange/transparency"
 	"vanthu/signing/pki"
 	"vanthu/storage/ledger/logproof"
@@ -37,6 +39,23 @@ func (h *Hub) openEvidence(now func() time.Time) error {
 	}
 	if h.evidence, err = transparency.New(cfg); err != nil {
 		return fmt.Errorf("open the evidence log: %w", err)
+	}
+	return nil
+}
+
+// openLetters opens the channel to agencies that have an official mailbox and no software.
+func (h *Hub) openLetters(now func() time.Time) error {
+	key, err := h.identity.sealKey("bymail")
+	if err != nil {
+		return err
+	}
+	h.letters, err = bymail.New(bymail.Config{
+		DB: h.Store.DB, Blobs: h.Store.Blobs, Mail: h.Mail, Registry: h.Registry, Service: h.Service, Key: key, TSA: h.tsa,
+		BaseURL: func() string { return cmp.Or(h.config.Trust.PublicURL, h.baseURL()) }, SigningKey: h.identity.receiptKey,
+		MaxPDF: h.config.Limits.MaxPDF, Now: now, Logger: h.log,
+	})
+	if err != nil {
+		return fmt.Errorf("open the mail channel: %w", err)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 
 	"vanthu/exchange"
 	"vanthu/exchange/axis"
+	"vanthu/exchange/bymail"
 	"vanthu/exchange/console"
 	"vanthu/exchange/httpapi"
 	"vanthu/exchange/peer"
@@ -55,6 +56,7 @@ type Hub struct {
 	peers    *peer.Peers
 	log      *slog.Logger
 	evidence *transparency.Publisher
+	letters  *bymail.Bridge
 
 	http          *http.Server
 	smtp          *smtpd.Server
@@ -139,7 +141,7 @@ func openHub(ctx context.Context, o hubOptions) (_ *Hub, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the exchange: %w", err)
 	}
-	if err := errors.Join(h.openWebhooks(o.now), h.openAxis(o.now), h.openPeers(ctx, o)); err != nil {
+	if err := errors.Join(h.openWebhooks(o.now), h.openAxis(o.now), h.openLetters(o.now), h.openPeers(ctx, o)); err != nil {
 		return nil, err
 	}
 	return h, nil
@@ -300,6 +302,10 @@ func (h *Hub) start(ctx context.Context) error {
 		h.evidence.Run(following)
 		return nil
 	})
+	h.serving.Go(func() error {
+		h.letters.Run(following)
+		return nil
+	})
 	return h.Store.Start(ctx)
 }
 
@@ -394,6 +400,7 @@ func (h *Hub) handler() (http.Handler, error) {
 	mux.Handle("/hx/v1/", h.peers)
 	mux.Handle(transparency.Prefix, h.evidence.Handler())
 	mux.Handle("GET /verify", verifier)
+	mux.Handle(bymail.PagePath, h.letters.Handler())
 	if authority, ok := h.tsa.(http.Handler); ok {
 		mux.Handle("POST /tsa", authority)
 	}

@@ -115,6 +115,8 @@ func eventLine(kind string, f entryFacts, who string) finding {
 		return said("Đã chuyển cho %[1]s qua kênh %[2]s", "Handed to %[1]s over the channel %[2]s", who, f["channel"])
 	case "delivery.fetched":
 		return said("%[1]s đã lấy văn bản về", "%[1]s fetched the document", who)
+	case "delivery.reported":
+		return said("Hệ thống thư báo về %[1]s: %[2]s", "The mail system reported on %[1]s: %[2]s", who, f["report"])
 	case "delivery.failed":
 		return said("Không chuyển được cho %[1]s: %[2]s", "Could not be delivered to %[1]s: %[2]s", who, f["error"])
 	case "delivery.overdue":
