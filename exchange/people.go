@@ -368,5 +368,5 @@ func officeTemplate(kind string) (vi, en string) {
 	case "list.removed":
 		return "Xóa danh sách nơi nhận {name}", "Removed the list of recipients {name}"
 	}
-	return hookTemplate(kind)
+	return fileTemplate(kind)
 }

@@ -129,7 +129,11 @@ func openHub(ctx context.Context, o hubOptions) (_ *Hub, err error) {
 	if err := errors.Join(h.openEvidence(o.now), h.openMail(ctx, o.now)); err != nil {
 		return nil, err
 	}
-	if h.Registry, err = registry.New(store.DB, registry.Options{Now: o.now}); err != nil {
+	factorKey, err := h.identity.sealKey("totp")
+	if err != nil {
+		return nil, err
+	}
+	if h.Registry, err = registry.New(store.DB, registry.Options{Now: o.now, Key: factorKey}); err != nil {
 		return nil, fmt.Errorf("open the registry: %w", err)
 	}
 	h.Service, err = exchange.New(exchange.Config{

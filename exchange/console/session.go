@@ -75,7 +75,7 @@ func (s *server) login(v *visit) error {
 		return formError(err)
 	}
 	name, next := strings.TrimSpace(v.r.PostFormValue("login")), localPath(v.r.PostFormValue("next"))
-	token, _, err := s.cfg.Registry.Login(v.ctx(), name, v.r.PostFormValue("password"), from(v.r))
+	token, _, err := s.cfg.Registry.LoginWithCode(v.ctx(), name, v.r.PostFormValue("password"), v.r.PostFormValue("code"), from(v.r))
 	if err != nil {
 		told, ok := errors.AsType[*exchange.Error](err)
 		if !ok {

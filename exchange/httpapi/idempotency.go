@@ -52,7 +52,7 @@ func (a *api) idempotent(next http.Handler) http.Handler {
 // answersSecret knows the calls that answer with a secret.
 func answersSecret(path string) bool {
 	switch path {
-	case "/api/v1/login", "/api/v1/tokens", "/api/v1/webhooks":
+	case "/api/v1/login", "/api/v1/tokens", "/api/v1/webhooks", "/api/v1/me/second-factor", "/api/v1/me/second-factor/confirm":
 		return true
 	}
 	if strings.HasSuffix(path, "/signing-tickets") {

@@ -172,3 +172,52 @@ func (a *api) movePerson(ctx context.Context, in *moveInput) (*movedOutput, erro
 	}
 	return &movedOutput{Body: *moved}, nil
 }
+
+type codeInput struct {
+	Body struct {
+		Code string `json:"code" minLength:"1" maxLength:"64"`
+	}
+}
+
+type factorOutput struct {
+	Body struct {
+		Secret  string `json:"secret" doc:"base32, shown once"`
+		Address string `json:"address" doc:"otpauth: address for the QR code"`
+	}
+}
+
+type factorStateOutput struct{ Body registry.TOTPState }
+
+// describeFactors are the calls about the second factor of a login (RFC 6238).
+func (a *api) describeFactors(described huma.API) {
+	op := func(id, method, path, summary string, status int) huma.Operation {
+		return huma.Operation{OperationID: id, Method: method, Path: "/api/v1/" + path, Tags: []string{"sessions"}, Summary: summary,
+			Security: withToken(), DefaultStatus: status, MaxBodyBytes: maxJSON}
+	}
+	register(described, op("getFactor", http.MethodGet, "me/second-factor", "Xác thực hai bước của tôi / My second factor", 0),
+		func(ctx context.Context, _ *struct{}) (*factorStateOutput, error) {
+			s, err := a.registry.TOTP(ctx, actorOf(ctx).Person)
+			return &factorStateOutput{Body: s}, a.told(ctx, err)
+		})
+	register(described, op("beginFactor", http.MethodPost, "me/second-factor", "Bắt đầu đặt xác thực hai bước / Begin a second factor", 0),
+		func(ctx context.Context, _ *struct{}) (*factorOutput, error) {
+			out := &factorOutput{}
+			var err error
+			out.Body.Secret, out.Body.Address, err = a.registry.BeginTOTP(ctx, actorOf(ctx))
+			return out, a.told(ctx, err)
+		})
+	register(described, op("confirmFactor", http.MethodPost, "me/second-factor/confirm", "Bật xác thực hai bước, nhận mã khôi phục / Put it in force, get the recovery codes", 0),
+		func(ctx context.Context, in *codeInput) (*itemsOutput[string], error) {
+			codes, err := a.registry.ConfirmTOTP(ctx, actorOf(ctx), in.Body.Code)
+			return items(codes), a.told(ctx, err)
+		})
+	register(described, op("removeFactor", http.MethodPost, "me/second-factor/remove", "Tắt xác thực hai bước / Remove it", http.StatusNoContent),
+		func(ctx context.Context, in *codeInput) (*struct{}, error) {
+			by := actorOf(ctx)
+			return nil, a.told(ctx, a.registry.RemoveTOTP(ctx, by, by.Person, in.Body.Code))
+		})
+	register(described, op("resetFactor", http.MethodDelete, "people/{id}/second-factor", "Gỡ xác thực hai bước của người mất máy / Remove somebody's, who lost the phone", http.StatusNoContent),
+		func(ctx context.Context, in *personIDInput) (*struct{}, error) {
+			return nil, a.told(ctx, a.registry.RemoveTOTP(ctx, actorOf(ctx), registry.PersonID(in.ID), ""))
+		})
+}

@@ -61,6 +61,7 @@ type loginInput struct {
 	Body struct {
 		Login    string `json:"login" minLength:"1" maxLength:"200"`
 		Password string `json:"password" minLength:"1" maxLength:"1024"`
+		Code     string `json:"code,omitempty" maxLength:"64" doc:"of the authenticator, or a recovery code, where the person has a second factor"`
 	}
 	remote string
 }
@@ -101,7 +102,7 @@ func (a *api) describeSessions(described huma.API) {
 		OperationID: "login", Method: http.MethodPost, Path: "/api/v1/login", Tags: []string{"sessions"}, Summary: "Đăng nhập / Log in",
 		MaxBodyBytes: maxJSON,
 	}, func(ctx context.Context, in *loginInput) (*sessionOutput, error) {
-		token, actor, err := a.registry.Login(ctx, in.Body.Login, in.Body.Password, in.remote)
+		token, actor, err := a.registry.LoginWithCode(ctx, in.Body.Login, in.Body.Password, in.Body.Code, in.remote)
 		if err != nil {
 			return nil, a.told(ctx, err)
 		}

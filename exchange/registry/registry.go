@@ -28,12 +28,14 @@ var schemaFiles embed.FS
 // Options of New.
 type Options struct {
 	Now func() time.Time // nil = time.Now
+	Key []byte           // 32 bytes that seal the secrets of second factors; nil = none can be set
 }
 
 // Registry answers who is who. It is safe for concurrent use.
 type Registry struct {
 	db       *sqldb.DB
 	now      func() time.Time
+	key      []byte
 	hasher   *hasher
 	limiter  *limiter
 	sessions *cache[string, Actor] // by token digest
@@ -61,7 +63,7 @@ func New(db *sqldb.DB, opts Options) (*Registry, error) {
 	}
 	const minute, many = time.Minute, 20_000
 	return &Registry{
-		db: db, now: opts.Now,
+		db: db, now: opts.Now, key: opts.Key,
 		hasher:       newHasher(runtime.GOMAXPROCS(0)),
 		limiter:      newLimiter(opts.Now),
 		sessions:     newCache[string, Actor](sessionCache, many, opts.Now),

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -52,7 +53,14 @@ func tokenDigest(token string) string {
 // is the caller's address: failures are limited per login and address, and more
 // widely per login and per address. Many attempts at once wait for each other,
 // until ctx ends. The answer does not tell whether login or password was wrong.
+// Who has a second factor needs LoginWithCode: the error then is ErrCode.
 func (r *Registry) Login(ctx context.Context, login, password, from string) (token string, a Actor, err error) {
+	return r.LoginWithCode(ctx, login, password, "", from)
+}
+
+// LoginWithCode is Login with a code of the authenticator or a recovery code, which is
+// spent by it. Wrong codes are limited as wrong passwords are.
+func (r *Registry) LoginWithCode(ctx context.Context, login, password, code, from string) (token string, a Actor, err error) {
 	login = strings.ToLower(strings.TrimSpace(login))
 	if len(login) > 256 || len(password) > 4*maxPassword {
 		return "", Actor{}, errCredentials()
@@ -68,6 +76,9 @@ func (r *Registry) Login(ctx context.Context, login, password, from string) (tok
 			fmt.Sprintf("Too many failed logins. Try again in %d minutes.", minutes))
 	}
 	p, result, err := r.checkLogin(ctx, login, password)
+	if err == nil {
+		result, err = r.checkCode(ctx, p.ID, code)
+	}
 	end(result)
 	if err != nil {
 		return "", Actor{}, err
@@ -99,6 +110,20 @@ func (r *Registry) checkLogin(ctx context.Context, login, password string) (*Per
 		return nil, failed, errCredentials()
 	}
 	return p, succeeded, nil
+}
+
+// checkCode judges the second factor of somebody whose password is right.
+func (r *Registry) checkCode(ctx context.Context, id PersonID, code string) (outcome, error) {
+	right, err := r.useCode(ctx, id, code)
+	switch {
+	case errors.Is(err, ErrCode):
+		return undecided, errCode()
+	case err != nil:
+		return undecided, wrap("checking a second factor", err)
+	case !right:
+		return failed, errCredentials()
+	}
+	return succeeded, nil
 }
 
 func errCredentials() *Error {
