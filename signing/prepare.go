@@ -77,15 +77,21 @@ const (
 // formCharacters are what the fonts of text fields can write: numbers and dates of documents.
 const formCharacters = " 0123456789/-.,:SốngàythángnămBCDĐĂÂÊGHKLMNOÔƠPQRTUƯVXY"
 
+// The fonts of text fields are the same in every document; each is made when it is first asked for.
+var (
+	uprightFormFont = stamp.FormFont(formCharacters, false)
+	italicFormFont  = stamp.FormFont(formCharacters, true)
+)
+
 func (p FieldPlace) spec() pdf.FieldSpec {
 	s := pdf.FieldSpec{Name: p.Name, Page: p.Page, Tip: p.Tip, Lock: p.Lock}
 	if p.Rect != nil {
 		s.Rect = p.Rect.On
 	}
 	if t := p.Text; t != nil {
-		s.Text = &pdf.TextSpec{Align: int(t.Align), FontName: uprightFont, FontSize: t.Size, Font: stamp.FormFont(formCharacters, t.Italic)}
+		s.Text = &pdf.TextSpec{Align: int(t.Align), FontName: uprightFont, FontSize: t.Size, Font: uprightFormFont}
 		if t.Italic {
-			s.Text.FontName = italicFont
+			s.Text.FontName, s.Text.Font = italicFont, italicFormFont
 		}
 	}
 	return s

@@ -9,6 +9,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"sync"
 
 	"vanthu/signing/pdf"
 )
@@ -251,10 +252,19 @@ func flate(dict pdf.Dict, data []byte) *pdf.Stream {
 	return &pdf.Stream{Dict: dict, Raw: packed, Length: int64(len(packed))}
 }
 
+// deflaters are compressors to be used again: a new one takes a megabyte, most streams here have a few kilobytes.
+var deflaters = sync.Pool{New: func() any {
+	w, _ := zlib.NewWriterLevel(nil, zlib.BestCompression) // the level is a valid one
+	return w
+}}
+
 func deflate(data []byte) []byte {
 	var b bytes.Buffer
-	w, _ := zlib.NewWriterLevel(&b, zlib.BestCompression) // the level is a valid one
-	_, _ = w.Write(data)                                  // a bytes.Buffer does not fail
+	w, _ := deflaters.Get().(*zlib.Writer)
+	w.Reset(&b)
+	_, _ = w.Write(data) // a bytes.Buffer does not fail
 	_ = w.Close()
+	w.Reset(nil) // keeps nothing of the document
+	deflaters.Put(w)
 	return b.Bytes()
 }

@@ -8,6 +8,7 @@ package stamp
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"vanthu/signing/pdf"
 )
@@ -124,16 +125,17 @@ func (a *Appearance) Form(w, h float64, rotate int, add func(pdf.Object) pdf.Ref
 }
 
 // FormFont gives a font for form fields: a subset with the characters given, which readers need when they fill a field
-// in by themselves. The caller stores it among the form's resources.
+// in by themselves. The caller stores it among the form's resources. The font is made when it is first asked for, and
+// then stored in any number of documents, by several goroutines too.
 func FormFont(characters string, italic bool) func(add func(pdf.Object) pdf.Ref) (pdf.Ref, error) {
-	return func(add func(pdf.Object) pdf.Ref) (pdf.Ref, error) {
+	made := sync.OnceValues(func() (*packedFont, error) {
 		f, err := loadFace(italic)
 		if err != nil {
-			return pdf.Ref{}, err
+			return nil, err
 		}
 		lines, err := cleanLines(f, []string{characters})
 		if err != nil {
-			return pdf.Ref{}, err
+			return nil, err
 		}
 		s := newSubset(f)
 		for _, line := range lines {
@@ -141,7 +143,14 @@ func FormFont(characters string, italic bool) func(add func(pdf.Object) pdf.Ref)
 				s.use(r)
 			}
 		}
-		return s.embed(add)
+		return s.pack()
+	})
+	return func(add func(pdf.Object) pdf.Ref) (pdf.Ref, error) {
+		font, err := made()
+		if err != nil {
+			return pdf.Ref{}, err
+		}
+		return font.store(add), nil
 	}
 }
 

@@ -2,6 +2,7 @@ package stamp
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"strings"
 	"unicode"
@@ -153,42 +154,65 @@ func (d *drawing) show(a *Appearance, s *subset, lines []string, size float64, b
 	d.content = append(d.content, "ET\nEMC\n"...)
 }
 
-// embed stores the subset as a Type 0 font with Identity-H encoding (ISO 32000-2 §9.7.4) and a
-// ToUnicode map, so that the text can be searched and copied.
+// embed stores the subset as a font.
 func (s *subset) embed(add func(pdf.Object) pdf.Ref) (pdf.Ref, error) {
+	p, err := s.pack()
+	if err != nil {
+		return pdf.Ref{}, err
+	}
+	return p.store(add), nil
+}
+
+// packedFont is a font ready to be stored in any number of documents. It is not changed.
+type packedFont struct {
+	file, toUnicode              *pdf.Stream
+	descriptor, descendant, font pdf.Dict // without the references among them
+}
+
+// pack makes a Type 0 font with Identity-H encoding (ISO 32000-2 §9.7.4) and a ToUnicode map, so that the text can be
+// searched and copied.
+func (s *subset) pack() (*packedFont, error) {
 	f := s.face
 	file, err := s.font()
 	if err != nil {
-		return pdf.Ref{}, err
+		return nil, err
 	}
 	name, flags, angle := pdf.Name(s.tag()+"+LiberationSerif"), int64(6), int64(0) // serif, symbolic: glyphs are chosen by number
 	if f.italic {
 		name, flags, angle = name+"-Italic", flags|1<<6, italicAngle
 	}
-	fontFile := add(flate(pdf.Dict{"Length1": int64(len(file))}, file))
-	descriptor := add(pdf.Dict{
-		"Type": pdf.Name("FontDescriptor"), "FontName": name,
-		"Flags": flags,
-		"FontBBox": pdf.Array{f.em(f.bbox[0]), f.em(f.bbox[1]), f.em(f.bbox[2]),
-			f.em(f.bbox[3])},
-		"ItalicAngle": angle, "Ascent": f.em(f.ascent), "Descent": f.em(f.descent),
-		"CapHeight": int64(662), "StemV": int64(84), "FontFile2": fontFile,
-	})
 	widths := make(pdf.Array, len(s.order))
 	for i, g := range s.order {
 		widths[i] = f.em(f.advance(g))
 	}
-	descendant := add(pdf.Dict{
-		"Type": pdf.Name("Font"), "Subtype": pdf.Name("CIDFontType2"), "BaseFont": name,
-		"CIDSystemInfo": pdf.Dict{"Registry": pdf.String{B: []byte("Adobe")}, "Ordering": pdf.String{B: []byte("Identity")},
-			"Supplement": int64(0)},
-		"FontDescriptor": descriptor, "CIDToGIDMap": pdf.Name("Identity"),
-		"DW": int64(0), "W": pdf.Array{int64(0), widths},
-	})
-	return add(pdf.Dict{
-		"Type": pdf.Name("Font"), "Subtype": pdf.Name("Type0"), "BaseFont": name, "Encoding": pdf.Name("Identity-H"),
-		"DescendantFonts": pdf.Array{descendant}, "ToUnicode": add(flate(pdf.Dict{}, s.toUnicode())),
-	}), nil
+	return &packedFont{
+		file: flate(pdf.Dict{"Length1": int64(len(file))}, file), toUnicode: flate(pdf.Dict{}, s.toUnicode()),
+		descriptor: pdf.Dict{
+			"Type": pdf.Name("FontDescriptor"), "FontName": name,
+			"Flags": flags,
+			"FontBBox": pdf.Array{f.em(f.bbox[0]), f.em(f.bbox[1]), f.em(f.bbox[2]),
+				f.em(f.bbox[3])},
+			"ItalicAngle": angle, "Ascent": f.em(f.ascent), "Descent": f.em(f.descent),
+			"CapHeight": int64(662), "StemV": int64(84),
+		},
+		descendant: pdf.Dict{
+			"Type": pdf.Name("Font"), "Subtype": pdf.Name("CIDFontType2"), "BaseFont": name,
+			"CIDSystemInfo": pdf.Dict{"Registry": pdf.String{B: []byte("Adobe")}, "Ordering": pdf.String{B: []byte("Identity")},
+				"Supplement": int64(0)},
+			"CIDToGIDMap": pdf.Name("Identity"), "DW": int64(0), "W": pdf.Array{int64(0), widths},
+		},
+		font: pdf.Dict{"Type": pdf.Name("Font"), "Subtype": pdf.Name("Type0"), "BaseFont": name, "Encoding": pdf.Name("Identity-H")},
+	}, nil
+}
+
+// store adds the font's objects to a document.
+func (p *packedFont) store(add func(pdf.Object) pdf.Ref) pdf.Ref {
+	descriptor, descendant, font := maps.Clone(p.descriptor), maps.Clone(p.descendant), maps.Clone(p.font)
+	descriptor["FontFile2"] = add(p.file)
+	descendant["FontDescriptor"] = add(descriptor)
+	font["DescendantFonts"] = pdf.Array{add(descendant)}
+	font["ToUnicode"] = add(p.toUnicode)
+	return add(font)
 }
 
 // toUnicode is the CMap from glyph numbers to UTF-16BE (ISO 32000-2 §9.10.3).
