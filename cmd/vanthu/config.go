@@ -65,6 +65,7 @@ type LimitsConfig struct {
 type SigningConfig struct {
 	Roots          []string `toml:"roots" doc:"PEM files of root certificates for signatures; the hub's own authority is always among them"`
 	TimestampRoots []string `toml:"timestamp_roots" doc:"PEM files of root certificates for time stamps"`
+	Remote         bool     `toml:"remote" doc:"offer remote signing with the stored keys to their owners' programs, by the CSC API v2 at /csc/v2/"`
 	TSA            string   `toml:"tsa" doc:"URL of an RFC 3161 time-stamp authority; empty: the embedded one, for trial only"`
 }
 

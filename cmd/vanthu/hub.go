@@ -21,6 +21,7 @@ import (
 	"vanthu/exchange/axis"
 	"vanthu/exchange/bymail"
 	"vanthu/exchange/console"
+	"vanthu/exchange/cscd"
 	"vanthu/exchange/httpapi"
 	"vanthu/exchange/peer"
 	"vanthu/exchange/receipt/page"
@@ -411,6 +412,13 @@ func (h *Hub) handler() (http.Handler, error) {
 	mux.Handle(ocspPath, h.identity.authority.OCSP())
 	mux.Handle(ocspPath+"/", h.identity.authority.OCSP())
 	mux.Handle(crlPath, h.identity.authority.CRLDoor())
+	if h.config.Signing.Remote {
+		remote, err := cscd.New(cscd.Config{Registry: h.Registry, DB: h.Store.DB, Ledger: h.Store.Ledger, Name: h.config.Name, AllowTestKeys: h.config.Insecure, Logger: h.log})
+		if err != nil {
+			return nil, fmt.Errorf("open remote signing: %w", err)
+		}
+		mux.Handle(cscd.Path, remote)
+	}
 	mux.Handle("/", pages)
 	return mux, nil
 }
