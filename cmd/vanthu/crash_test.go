@@ -63,8 +63,15 @@ func freeAddress(t *testing.T) string {
 
 func newCrashHub(t *testing.T) *crashHub {
 	t.Helper()
+	return newCrashHubOf(t, func(p *province) { p.receivers = p.receivers[:3] })
+}
+
+// newCrashHubOf makes a hub of a province that change has its way with.
+func newCrashHubOf(t *testing.T, change func(*province)) *crashHub {
+	t.Helper()
 	h := &crashHub{dir: filepath.Join(t.TempDir(), "hub"), tokens: make(map[string]string)}
 	h.config = demoCmd{Once: true}.config()
+	h.config.Peers.PollSeconds = 1
 	l := &h.config.Listen
 	for _, address := range []*string{&l.HTTP, &l.SMTP, &l.Submission, &l.SubmissionTLS, &l.IMAP, &l.IMAPTLS, &l.Metrics} {
 		*address = freeAddress(t)
@@ -78,7 +85,7 @@ func newCrashHub(t *testing.T) *crashHub {
 	}
 	h.province = plannedProvince(h.config.Domain)
 	h.province.sender.leader.keyType = pki.P256
-	h.province.receivers = h.province.receivers[:3]
+	change(&h.province)
 	if err := h.province.settle(t.Context(), hub, func() {}); err != nil {
 		t.Fatal(err)
 	}
