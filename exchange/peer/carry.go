@@ -111,12 +111,12 @@ func (p *Peers) carry(ctx context.Context, h *Hub, c exchange.Consignment, fresh
 	if err != nil {
 		return err
 	}
-	_, data, err := p.call(ctx, h, http.MethodPut, prefix+"/consignments/"+string(c.Delivery), signed, nil)
+	got, err := p.call(ctx, h, http.MethodPut, prefix+"/consignments/"+string(c.Delivery), signed, nil)
 	if err != nil {
 		return err
 	}
 	var answer Answer
-	if err := p.read(h, data, typeAnswer, &answer); err != nil {
+	if err := p.read(h, got.data, typeAnswer, &answer); err != nil {
 		return err
 	}
 	if answer.ID != string(c.Delivery) || answer.Hub != h.ID {
@@ -157,7 +157,7 @@ func (p *Peers) upload(ctx context.Context, h *Hub, e *exchange.Envelope, key []
 			return "", err
 		}
 		d := blob.Sum(b.Bytes())
-		_, _, err := p.call(ctx, h, http.MethodPut, prefix+"/parts/"+string(d), b.Bytes(), nil)
+		_, err := p.call(ctx, h, http.MethodPut, prefix+"/parts/"+string(d), b.Bytes(), nil)
 		return d, p.onwards(err)
 	}
 	hash := sha256.New()
@@ -165,16 +165,16 @@ func (p *Peers) upload(ctx context.Context, h *Hub, e *exchange.Envelope, key []
 		return "", err
 	}
 	d := blob.Digest(hex.EncodeToString(hash.Sum(nil)))
-	res, _, err := p.call(ctx, h, http.MethodGet, prefix+"/parts/"+string(d), nil, nil)
+	got, err := p.call(ctx, h, http.MethodGet, prefix+"/parts/"+string(d), nil, nil)
 	if err != nil {
 		return "", err
 	}
-	if res.StatusCode == http.StatusOK {
+	if got.status == http.StatusOK {
 		return d, nil
 	}
-	offset, err := strconv.ParseInt(res.Header.Get(headerOffset), 10, 64)
+	offset, err := strconv.ParseInt(got.header.Get(headerOffset), 10, 64)
 	if err != nil || offset < 0 || offset > total {
-		return "", fmt.Errorf("the hub %s has %.30q bytes of a part of %d", h.ID, res.Header.Get(headerOffset), total)
+		return "", fmt.Errorf("the hub %s has %.30q bytes of a part of %d", h.ID, got.header.Get(headerOffset), total)
 	}
 	for range 3 { // the other hub may have more or less of it than it said
 		var said *refusal
@@ -208,7 +208,7 @@ func (p *Peers) sealed(ctx context.Context, e *exchange.Envelope, key []byte, fi
 		if _, err := io.CopyN(io.Discard, file, first*segmentSize); err != nil {
 			return fmt.Errorf("reading the document: %w", err)
 		}
-		r, err := sealing(key, file, uint64(first)) //nolint:gosec // not negative
+		r, err := sealing(key, file, uint64(first))
 		if err != nil {
 			return err
 		}
@@ -234,7 +234,7 @@ func (p *Peers) uploadFrom(ctx context.Context, h *Hub, e *exchange.Envelope, ke
 			}
 			last := offset + int64(len(piece)) - 1
 			header := map[string]string{headerRange: fmt.Sprintf("bytes %d-%d/%d", offset, last, total)}
-			if _, _, err := p.call(ctx, h, http.MethodPut, prefix+"/parts/"+string(d), piece, header); err != nil {
+			if _, err := p.call(ctx, h, http.MethodPut, prefix+"/parts/"+string(d), piece, header); err != nil {
 				return err
 			}
 			offset = last + 1

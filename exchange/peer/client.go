@@ -58,61 +58,70 @@ func (p *Peers) unreachable(ctx context.Context, h *Hub, cause error, note bool)
 		Advise("Hệ thống tự gửi lại; kiểm tra mạng nếu kéo dài.", "It is tried again by itself; look at the network if it lasts.").Because(cause)
 }
 
+// reply is another hub's answer to a request.
+type reply struct {
+	status int
+	header http.Header
+	data   []byte
+}
+
 // call makes a signed request, once more where the way there had doubled it.
-func (p *Peers) call(ctx context.Context, h *Hub, method, path string, body []byte, header map[string]string) (res *http.Response, data []byte, err error) {
-	res, data, err = p.callOnce(ctx, h, method, path, body, header)
+func (p *Peers) call(ctx context.Context, h *Hub, method, path string, body []byte, header map[string]string) (*reply, error) {
+	got, err := p.callOnce(ctx, h, method, path, body, header)
 	var said *refusal
 	if errors.As(err, &said) && said.Code == codeReplay {
 		return p.callOnce(ctx, h, method, path, body, header)
 	}
-	return res, data, err
+	return got, err
 }
 
 // callOnce makes one signed request. A refusal of the other hub is a *refusal; when it cannot be reached, KindUnavailable.
-func (p *Peers) callOnce(ctx context.Context, h *Hub, method, path string, body []byte, header map[string]string) (res *http.Response, data []byte, err error) {
+func (p *Peers) callOnce(ctx context.Context, h *Hub, method, path string, body []byte, header map[string]string) (*reply, error) {
 	if rest := p.link(h.ID).rest(p.now()); rest > 0 {
-		return nil, nil, p.unreachable(ctx, h, fmt.Errorf("it did not answer; it is tried again in %s", rest.Round(time.Second)), false)
+		return nil, p.unreachable(ctx, h, fmt.Errorf("it did not answer; it is tried again in %s", rest.Round(time.Second)), false)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, h.URL+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for name, value := range header {
 		r.Header.Set(name, value)
 	}
 	if err := p.signRequest(ctx, r, h.ID, body); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if res, err = p.httpClient(h, false).Do(r); err != nil {
-		return nil, nil, p.unreachable(ctx, h, err, true)
+	res, err := p.httpClient(h, false).Do(r)
+	if err != nil {
+		return nil, p.unreachable(ctx, h, err, true)
 	}
-	data, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	got := &reply{status: res.StatusCode, header: res.Header}
+	got.data, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err = errors.Join(err, res.Body.Close()); err != nil {
-		return nil, nil, p.unreachable(ctx, h, err, true)
+		return nil, p.unreachable(ctx, h, err, true)
 	}
-	if res.StatusCode/100 == 2 {
+	if got.status/100 == 2 {
 		p.sighted(ctx, h)
-		return res, data, nil
+		return got, nil
 	}
 	said := &refusal{}
-	if res.Header.Get("Content-Type") != "application/json; charset=utf-8" || json.Unmarshal(data, said) != nil || said.Code == "" {
-		return res, nil, p.unreachable(ctx, h, fmt.Errorf("HTTP status %d that is not the hub's own", res.StatusCode), true)
+	if got.header.Get("Content-Type") != "application/json; charset=utf-8" || json.Unmarshal(got.data, said) != nil || said.Code == "" {
+		return nil, p.unreachable(ctx, h, fmt.Errorf("HTTP status %d that is not the hub's own", got.status), true)
 	}
 	if said.Code == codeOffset {
-		said.Offset, _ = strconv.ParseInt(res.Header.Get(headerOffset), 10, 64) // 0 = from the start
+		said.Offset, _ = strconv.ParseInt(got.header.Get(headerOffset), 10, 64) // 0 = from the start
 	}
-	return res, nil, said
+	return nil, said
 }
 
 // get reads something that the other hub has signed.
 func (p *Peers) get(ctx context.Context, h *Hub, path, typ string, into any) error {
-	_, data, err := p.call(ctx, h, http.MethodGet, path, nil, nil)
+	got, err := p.call(ctx, h, http.MethodGet, path, nil, nil)
 	if err != nil {
 		return asTold(h, err)
 	}
-	return p.read(h, data, typ, into)
+	return p.read(h, got.data, typ, into)
 }
 
 // read opens an answer that the other hub has signed.

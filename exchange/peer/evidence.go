@@ -215,12 +215,12 @@ func (p *Peers) push(ctx context.Context, h *Hub, list []eventRow) (later bool, 
 	if err != nil {
 		return false, err
 	}
-	_, data, err := p.call(ctx, h, http.MethodPost, prefix+"/evidence", signed, nil)
+	got, err := p.call(ctx, h, http.MethodPost, prefix+"/evidence", signed, nil)
 	if err != nil {
 		return false, asTold(h, err)
 	}
 	var results []outcome
-	if err := p.read(h, data, typeAnswer, &results); err != nil {
+	if err := p.read(h, got.data, typeAnswer, &results); err != nil {
 		return false, err
 	}
 	sent := make(map[int64]bool, len(list))

@@ -68,14 +68,14 @@ func (p *pair) consignment(t *testing.T, content []byte, change func(*Consignmen
 	return c, text
 }
 
-func (p *pair) put(t *testing.T, path string, body []byte, header map[string]string) (*http.Response, []byte, error) {
+func (p *pair) put(t *testing.T, path string, body []byte, header map[string]string) (*reply, error) {
 	t.Helper()
 	return p.a.peers.call(context.Background(), p.hub, http.MethodPut, prefix+path, body, header)
 }
 
 func (p *pair) upload(t *testing.T, text []byte) {
 	t.Helper()
-	_, _, err := p.put(t, "/parts/"+string(blob.Sum(text)), text, nil)
+	_, err := p.put(t, "/parts/"+string(blob.Sum(text)), text, nil)
 	check(t, err)
 }
 
@@ -83,13 +83,13 @@ func (p *pair) consign(t *testing.T, c any, id string) (int, *Answer, error) {
 	t.Helper()
 	signed, err := p.a.peers.sign(context.Background(), typeConsignment, c, false)
 	check(t, err)
-	res, data, err := p.put(t, "/consignments/"+id, signed, nil)
+	res, err := p.put(t, "/consignments/"+id, signed, nil)
 	if err != nil {
 		return 0, nil, err
 	}
 	var answer Answer
-	check(t, p.a.peers.read(p.hub, data, typeAnswer, &answer))
-	return res.StatusCode, &answer, nil
+	check(t, p.a.peers.read(p.hub, res.data, typeAnswer, &answer))
+	return res.status, &answer, nil
 }
 
 func wantCode(t *testing.T, err error, c code) *refusal {
@@ -223,35 +223,35 @@ func TestParts(t *testing.T) {
 	piece := func(from, to int) map[string]string {
 		return map[string]string{headerRange: fmt.Sprintf("bytes %d-%d/%d", from, to-1, total)}
 	}
-	_, _, err := p.put(t, path, text[:1000], piece(0, 1000))
+	_, err := p.put(t, path, text[:1000], piece(0, 1000))
 	check(t, err)
-	_, _, err = p.put(t, path, text[5000:6000], piece(5000, 6000))
+	_, err = p.put(t, path, text[5000:6000], piece(5000, 6000))
 	if r := wantCode(t, err, codeOffset); r.Offset != 1000 {
 		t.Errorf("it goes on at %d", r.Offset)
 	}
-	_, _, err = p.put(t, path, text[1000:2000], piece(1000, 2500))
+	_, err = p.put(t, path, text[1000:2000], piece(1000, 2500))
 	wantCode(t, err, codeInvalid)
-	_, _, err = p.put(t, path, text[1000:2000], map[string]string{headerRange: "bytes 1000-1999/*"})
+	_, err = p.put(t, path, text[1000:2000], map[string]string{headerRange: "bytes 1000-1999/*"})
 	wantCode(t, err, codeInvalid)
-	res, _, err := p.put(t, path, text[1000:], piece(1000, total))
+	res, err := p.put(t, path, text[1000:], piece(1000, total))
 	check(t, err)
-	if res.StatusCode != http.StatusCreated {
-		t.Errorf("status %d", res.StatusCode)
+	if res.status != http.StatusCreated {
+		t.Errorf("status %d", res.status)
 	}
-	res, _, err = p.put(t, path, text, nil) // idempotent by digest
+	res, err = p.put(t, path, text, nil) // idempotent by digest
 	check(t, err)
-	if res.Header.Get(headerOffset) != fmt.Sprint(total) {
+	if res.header.Get(headerOffset) != fmt.Sprint(total) {
 		t.Error("a repeat is not the same")
 	}
-	_, _, err = p.put(t, "/parts/"+string(blob.Sum([]byte("other"))), text, nil)
+	_, err = p.put(t, "/parts/"+string(blob.Sum([]byte("other"))), text, nil)
 	wantCode(t, err, codeDigest)
-	_, _, err = p.put(t, "/parts/"+string(blob.Sum(text[:100])), make([]byte, 10), nil)
+	_, err = p.put(t, "/parts/"+string(blob.Sum(text[:100])), make([]byte, 10), nil)
 	wantCode(t, err, codeInvalid) // too small for anything encrypted
-	_, _, err = p.put(t, "/parts/"+string(blob.Sum(text[:7])), text[:100], map[string]string{headerRange: fmt.Sprintf("bytes 0-99/%d", sealedSize(2<<20))})
+	_, err = p.put(t, "/parts/"+string(blob.Sum(text[:7])), text[:100], map[string]string{headerRange: fmt.Sprintf("bytes 0-99/%d", sealedSize(2<<20))})
 	wantCode(t, err, codeTooLarge)
 	full := error(nil)
 	for i := 0; i < 20 && full == nil; i++ {
-		_, _, full = p.put(t, "/parts/"+string(blob.Sum([]byte{byte(i)})), text[:100_000], map[string]string{headerRange: fmt.Sprintf("bytes 0-%d/%d", 99_999, sealedSize(900_000))})
+		_, full = p.put(t, "/parts/"+string(blob.Sum([]byte{byte(i)})), text[:100_000], map[string]string{headerRange: fmt.Sprintf("bytes 0-%d/%d", 99_999, sealedSize(900_000))})
 	}
 	wantCode(t, full, codeFull)
 	noCanary(t, p.b.dir+"/parts", "canary-91b2")
@@ -326,7 +326,7 @@ func TestClocks(t *testing.T) {
 	check(t, err)
 	for minutes, ok := range map[int]bool{4: true, -4: true, 6: false, -6: false} {
 		shift.Store(int64(time.Duration(minutes) * time.Minute))
-		_, _, err := a.peers.call(context.Background(), h, http.MethodGet, prefix+"/evidence?after=0", nil, nil)
+		_, err := a.peers.call(context.Background(), h, http.MethodGet, prefix+"/evidence?after=0", nil, nil)
 		if ok {
 			check(t, err)
 			continue

@@ -1,14 +1,15 @@
 package peer
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
 
 	"vanthu/exchange"
-	"vanthu/exchange/registry"
 )
 
 // A day's lines between two hubs are the leaves of a tree of sixteen branches at each node: a line's place is the
@@ -22,43 +23,66 @@ const (
 
 // leaf is one line: the document at one recipient.
 type leaf struct {
-	place string // hex, 64 digits
-	value string // hex, hashCut digits
-	line  exchange.RegisterLine
+	place [sha256.Size]byte
+	value [hashCut / 2]byte
+	line  *exchange.RegisterLine
 }
 
-func hashed(parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
-	return hex.EncodeToString(sum[:])
+// hashed is the SHA-256 of parts, a line feed behind each but the last; buffer is for reuse.
+func hashed(buffer []byte, parts ...string) ([sha256.Size]byte, []byte) {
+	buffer = buffer[:0]
+	for i, part := range parts {
+		if i > 0 {
+			buffer = append(buffer, '\n')
+		}
+		buffer = append(buffer, part...)
+	}
+	return sha256.Sum256(buffer), buffer
 }
 
-// placeOf names a line by document and both agencies. The ids of documents are random, so that a place tells nothing to
+// leafOf names a line by document and both agencies. The ids of documents are random, so that a place tells nothing to
 // whoever has not the document.
-func placeOf(document exchange.DocumentID, from, to registry.AgencyID) string {
-	return hashed("place", string(document), string(from), string(to))
+func leafOf(l *exchange.RegisterLine, buffer []byte) (leaf, []byte) {
+	out := leaf{line: l}
+	out.place, buffer = hashed(buffer, "place", string(l.Document), string(l.From), string(l.To))
+	var value [sha256.Size]byte
+	value, buffer = hashed(buffer, "line", string(l.Document), string(l.From), string(l.To), l.Code, string(l.Digest), strconv.Itoa(l.ArrivalNumber))
+	copy(out.value[:], value[:])
+	return out, buffer
 }
 
-func leafOf(l exchange.RegisterLine) leaf {
-	place := placeOf(l.Document, l.From, l.To)
-	return leaf{place: place, value: hashed("line", place, l.Code, string(l.Digest), strconv.Itoa(l.ArrivalNumber))[:hashCut], line: l}
-}
+// at is the place as it travels.
+func (l *leaf) at() string { return hex.EncodeToString(l.place[:hashCut/2]) }
+
+func (l *leaf) said() string { return hex.EncodeToString(l.value[:]) }
 
 // tree is the lines of one day in the order of their places.
 type tree struct{ leaves []leaf }
 
 func newTree(lines []exchange.RegisterLine) *tree {
 	t := &tree{leaves: make([]leaf, len(lines))}
-	for i, l := range lines {
-		t.leaves[i] = leafOf(l)
+	var buffer []byte
+	for i := range lines {
+		t.leaves[i], buffer = leafOf(&lines[i], buffer)
 	}
-	sort.Slice(t.leaves, func(i, j int) bool { return t.leaves[i].place < t.leaves[j].place })
+	slices.SortFunc(t.leaves, func(a, b leaf) int { return bytes.Compare(a.place[:], b.place[:]) })
 	return t
 }
 
-// under gives the leaves whose places begin with a prefix.
+// bound gives the first (fill 0) or last (fill f) place that begins with the hex digits of a prefix.
+func bound(prefix, fill string) []byte {
+	b, err := hex.DecodeString(prefix + strings.Repeat(fill, 2*sha256.Size-len(prefix)))
+	if err != nil {
+		panic("cannot happen: a prefix is hex digits: " + err.Error())
+	}
+	return b
+}
+
+// under gives the leaves whose places begin with a prefix of hex digits.
 func (t *tree) under(prefix string) []leaf {
-	from := sort.Search(len(t.leaves), func(i int) bool { return t.leaves[i].place >= prefix })
-	to := sort.Search(len(t.leaves), func(i int) bool { return t.leaves[i].place >= prefix+"g" })
+	first, last := bound(prefix, "0"), bound(prefix, "f")
+	from := sort.Search(len(t.leaves), func(i int) bool { return bytes.Compare(t.leaves[i].place[:], first) >= 0 })
+	to := sort.Search(len(t.leaves), func(i int) bool { return bytes.Compare(t.leaves[i].place[:], last) > 0 })
 	return t.leaves[from:to]
 }
 
@@ -80,8 +104,8 @@ type line struct {
 func hash(leaves []leaf) string {
 	sum := sha256.New()
 	for i := range leaves {
-		sum.Write([]byte(leaves[i].place))
-		sum.Write([]byte(leaves[i].value))
+		sum.Write(leaves[i].place[:])
+		sum.Write(leaves[i].value[:])
 	}
 	return hex.EncodeToString(sum.Sum(nil))[:hashCut]
 }
@@ -96,8 +120,8 @@ func (t *tree) node(prefix string, full bool) node {
 	n.Hash = hash(leaves)
 	if full && len(leaves) <= leafMost {
 		n.Hash = ""
-		for _, l := range leaves {
-			n.Lines = append(n.Lines, line{l.place[:hashCut], l.value})
+		for i := range leaves {
+			n.Lines = append(n.Lines, line{leaves[i].at(), leaves[i].said()})
 		}
 	}
 	return n
@@ -152,9 +176,8 @@ func (c *compared) lines(mine []leaf, theirs []line) {
 		there[l.Place] = l.Value
 	}
 	for _, l := range mine {
-		value, ok := there[l.place[:hashCut]]
-		if ok && value == l.value {
-			delete(there, l.place[:hashCut])
+		if value, ok := there[l.at()]; ok && value == l.said() {
+			delete(there, l.at())
 			continue
 		}
 		c.mine = append(c.mine, l)

@@ -206,19 +206,29 @@ func (s *parts) drop(hub string, d blob.Digest) error {
 // expire removes the parts that nothing has named for too long. It gives how many.
 func (s *parts) expire() (n int, err error) {
 	limit := s.now().Add(-partKept)
-	err = filepath.WalkDir(s.dir, func(path string, e fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) || err == nil && e.IsDir() {
-			return nil
-		}
+	hubs, err := os.ReadDir(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading the folder of parts: %w", err)
+	}
+	for _, hub := range hubs {
+		folder := filepath.Join(s.dir, hub.Name())
+		entries, err := os.ReadDir(folder)
 		if err != nil {
-			return err
+			return n, fmt.Errorf("reading the folder of parts: %w", err)
 		}
-		info, err := e.Info()
-		if err != nil || info.ModTime().After(limit) {
-			return nil //nolint:nilerr // gone meanwhile
+		for _, e := range entries {
+			info, err := e.Info()
+			if err != nil || info.ModTime().After(limit) {
+				continue // gone meanwhile, or young
+			}
+			if err := os.Remove(filepath.Join(folder, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return n, fmt.Errorf("removing an old part: %w", err)
+			}
+			n++
 		}
-		n++
-		return os.Remove(path)
-	})
-	return n, err
+	}
+	return n, nil
 }

@@ -204,7 +204,7 @@ func (p *Peers) reconcileDay(w http.ResponseWriter, r *http.Request, from *Hub) 
 		for place := range strings.SplitSeq(list, ",") {
 			if len(place) == hashCut {
 				for _, l := range t.under(place) {
-					out.Lines = append(out.Lines, l.line)
+					out.Lines = append(out.Lines, *l.line)
 				}
 			}
 		}
@@ -324,13 +324,13 @@ func (p *Peers) bothSides(ctx context.Context, h *Hub, m *Minutes, from, to time
 
 // measured asks and counts what comes back.
 func (p *Peers) measured(ctx context.Context, h *Hub, m *Minutes, path string, into any) error {
-	_, data, err := p.call(ctx, h, http.MethodGet, prefix+"/reconcile"+path, nil, nil)
+	got, err := p.call(ctx, h, http.MethodGet, prefix+"/reconcile"+path, nil, nil)
 	if err != nil {
 		return asTold(h, err)
 	}
-	m.Bytes += int64(len(data))
+	m.Bytes += int64(len(got.data))
 	m.Requests++
-	return p.read(h, data, typeTree, into)
+	return p.read(h, got.data, typeTree, into)
 }
 
 // descend goes down a day's trees where they differ, a level in each request.
@@ -361,10 +361,10 @@ func (p *Peers) descend(ctx context.Context, h *Hub, m *Minutes, day string, t *
 		return err
 	}
 	for i := range mine {
-		here := &mine[i].line
+		here := mine[i].line
 		d := Discrepancy{Kind: OnlyHere, Day: day, Here: here}
-		if other, ok := there[mine[i].place]; ok {
-			delete(there, mine[i].place)
+		if other, ok := there[mine[i].at()]; ok {
+			delete(there, mine[i].at())
 			d.There, d.Kind = &other, OtherNumber
 			if other.Digest != here.Digest {
 				d.Kind = OtherDigest
@@ -391,7 +391,8 @@ func (p *Peers) linesOf(ctx context.Context, h *Hub, m *Minutes, day string, lis
 			return nil, err
 		}
 		for _, l := range b.Lines {
-			out[leafOf(l).place] = l
+			at, _ := leafOf(&l, nil)
+			out[at.at()] = l
 		}
 	}
 	return out, nil

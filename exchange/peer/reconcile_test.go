@@ -152,7 +152,7 @@ func TestTree(t *testing.T) {
 			c := a.compare(open[0], b.children(open[0]))
 			open = append(open[1:], c.descend...)
 			for _, l := range c.mine {
-				found[l.place[:hashCut]] = true
+				found[l.at()] = true
 			}
 			for _, l := range c.theirs {
 				found[l.Place] = true

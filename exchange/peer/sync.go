@@ -201,7 +201,7 @@ func (p *Peers) learnAgency(ctx context.Context, h *Hub, c registry.Delta) (prob
 	if err != nil && registry.KindOf(err) != exchange.KindNotFound {
 		return "", err
 	}
-	if old != nil && old.Channel != exchange.ChannelHub && !(c.Op == registry.OpDelete && holder == h.ID) {
+	if old != nil && old.Channel != exchange.ChannelHub && (c.Op != registry.OpDelete || holder != h.ID) {
 		return "this hub knows it with the channel " + old.Channel, nil
 	}
 	if problem, err = p.takeAgency(ctx, h, c, old != nil); err != nil {
@@ -258,37 +258,43 @@ func (p *Peers) seals(ctx context.Context, a registry.AgencyID) ([]sealCertifica
 
 // knowSeals registers the certificates of an agency that its hub vouches for, and ends those that it has revoked.
 func (p *Peers) knowSeals(ctx context.Context, a registry.AgencyID, list []sealCertificate) error {
-	owner, system := registry.AgencyOwner(a), registry.System("peer")
+	owner := registry.AgencyOwner(a)
 	have, err := p.cfg.Registry.Certificates(ctx, owner)
 	if err != nil {
 		return err
 	}
 	for _, c := range list {
 		der, err := base64.StdEncoding.DecodeString(c.Certificate)
-		if err != nil {
-			return refuse(codeInvalid, "Chứng thư của cơ quan gửi không đọc được.", "A certificate of the sender cannot be read.")
+		var parsed *x509.Certificate
+		if err == nil {
+			parsed, err = x509.ParseCertificate(der)
 		}
-		parsed, err := x509.ParseCertificate(der)
 		if err != nil {
 			return refuse(codeInvalid, "Chứng thư của cơ quan gửi không đọc được.", "A certificate of the sender cannot be read.")
 		}
 		fingerprint := registry.Fingerprint(parsed)
 		i := slices.IndexFunc(have, func(k registry.Certificate) bool { return k.Fingerprint == fingerprint })
 		if i < 0 {
-			if err := p.cfg.Registry.AddCertificate(ctx, system, owner, parsed); err != nil {
-				return err
-			}
-			if !c.From.IsZero() || !c.Until.IsZero() {
-				if err := p.cfg.Registry.LimitCertificate(ctx, system, owner, fingerprint, c.From, c.Until); err != nil {
-					return err
-				}
-			}
+			err = p.addSeal(ctx, owner, parsed, c)
 		}
-		if !c.Revoked.IsZero() && (i < 0 || have[i].Revoked.IsZero()) {
-			if err := p.cfg.Registry.RevokeCertificate(ctx, system, owner, fingerprint, c.Revoked, "thu hồi ở máy chủ của cơ quan"); err != nil {
-				return err
-			}
+		if err == nil && !c.Revoked.IsZero() && (i < 0 || have[i].Revoked.IsZero()) {
+			err = p.cfg.Registry.RevokeCertificate(ctx, registry.System("peer"), owner, fingerprint, c.Revoked, "thu hồi ở máy chủ của cơ quan")
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// addSeal registers a certificate with the term that the agency's hub gives it.
+func (p *Peers) addSeal(ctx context.Context, owner registry.Owner, c *x509.Certificate, as sealCertificate) error {
+	system := registry.System("peer")
+	if err := p.cfg.Registry.AddCertificate(ctx, system, owner, c); err != nil {
+		return err
+	}
+	if as.From.IsZero() && as.Until.IsZero() {
+		return nil
+	}
+	return p.cfg.Registry.LimitCertificate(ctx, system, owner, registry.Fingerprint(c), as.From, as.Until)
 }

@@ -119,7 +119,7 @@ func (s *station) open(tb testing.TB) {
 	cfg := Config{DB: store.DB, Blobs: store.Blobs, Jobs: store.Jobs, Registry: s.reg, Service: s.service, Key: bytes.Repeat([]byte(s.name[:1]), 32), Dir: s.dir,
 		Name: "Máy chủ " + s.name, URL: s.http.URL, ReceiptKey: s.key, ContentKey: s.key, Now: s.now}
 	if os.Getenv("VANTHU_TEST_LOG") != "" {
-		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("at", s.name)
+		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil)).With(slog.String("at", s.name))
 	}
 	if s.change != nil {
 		s.change(&cfg)

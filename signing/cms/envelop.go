@@ -187,7 +187,7 @@ func wrapKey(kek, key []byte) ([]byte, error) {
 			copy(buffer[:wrapBlock], out[:wrapBlock])
 			copy(buffer[wrapBlock:], out[i*wrapBlock:])
 			block.Encrypt(buffer[:], buffer[:])
-			binary.BigEndian.PutUint64(out, binary.BigEndian.Uint64(buffer[:])^uint64(n*j+i)) //nolint:gosec // small and positive
+			binary.BigEndian.PutUint64(out, binary.BigEndian.Uint64(buffer[:])^uint64(n*j+i))
 			copy(out[i*wrapBlock:], buffer[wrapBlock:])
 		}
 	}
@@ -205,7 +205,7 @@ func unwrapKey(kek, wrapped []byte) ([]byte, error) {
 	var buffer [aes.BlockSize]byte
 	for j := 5; j >= 0; j-- {
 		for i := n; i >= 1; i-- {
-			binary.BigEndian.PutUint64(buffer[:], binary.BigEndian.Uint64(out)^uint64(n*j+i)) //nolint:gosec // small and positive
+			binary.BigEndian.PutUint64(buffer[:], binary.BigEndian.Uint64(out)^uint64(n*j+i))
 			copy(buffer[wrapBlock:], out[i*wrapBlock:(i+1)*wrapBlock])
 			block.Decrypt(buffer[:], buffer[:])
 			copy(out[:wrapBlock], buffer[:wrapBlock])
