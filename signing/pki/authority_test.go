@@ -20,7 +20,7 @@ func subject(cn string) pkix.Name {
 	return pkix.Name{Country: []string{"VN"}, Organization: []string{"TEST ONLY"}, CommonName: cn}
 }
 
-func newAuthority(t *testing.T, o Options) *Authority {
+func newAuthority(t testing.TB, o Options) *Authority {
 	t.Helper()
 	o.Now = clock
 	a, err := NewAuthority(subject("Cơ quan chứng thực nội bộ"), o)

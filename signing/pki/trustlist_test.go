@@ -43,7 +43,7 @@ func listOf(services ...listed) string {
 }
 
 // signList signs it the way the publishers of trust lists do, enveloped.
-func signList(t *testing.T, list string, key *keys.Key) []byte {
+func signList(t testing.TB, list string, key *keys.Key) []byte {
 	t.Helper()
 	doc := etree.NewDocument()
 	if err := doc.ReadFromString(list); err != nil {
@@ -68,7 +68,7 @@ func signList(t *testing.T, list string, key *keys.Key) []byte {
 }
 
 // publisherKey is the key of a publisher of lists.
-func publisherKey(t *testing.T, name string) *keys.Key {
+func publisherKey(t testing.TB, name string) *keys.Key {
 	t.Helper()
 	a := newAuthority(t, Options{Now: clock})
 	key, err := a.Issue(IssueRequest{Subject: subject(name), KeyType: RSA2048})
@@ -187,4 +187,35 @@ func TestLoadTrustPaths(t *testing.T) {
 			t.Errorf("%s: no error", bad)
 		}
 	}
+}
+
+// FuzzTrustList reads any bytes as a list, with and without a pinned signer: no panic, an error or anchors but not both,
+// and where a signer is pinned no authority but the one that the publisher signed for.
+func FuzzTrustList(f *testing.F) {
+	authority, publisher := newAuthority(f, Options{Now: clock}).Certificate(), publisherKey(f, "p")
+	list := listOf(listed{"CA/QC", "granted", authority}, listed{"TSA/QTST", "granted", authority})
+	f.Add([]byte(list))
+	f.Add(signList(f, list, publisher))
+	f.Add([]byte(`<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>`))
+	pinned := ListOptions{Signers: []*x509.Certificate{publisher.Certificate}, Now: now()}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 1<<20 {
+			return
+		}
+		if trust, _, err := ParseTrustList(data, ListOptions{AllowUnsigned: true, Now: now()}); (err == nil) != (trust != nil) {
+			t.Errorf("%v beside %v", trust, err)
+		}
+		trust, _, err := ParseTrustList(data, pinned)
+		if (err == nil) != (trust != nil) {
+			t.Errorf("%v beside %v", trust, err)
+		}
+		if trust == nil {
+			return
+		}
+		for _, root := range append(trust.Roots, trust.TimestampRoots...) {
+			if !root.Equal(authority) {
+				t.Errorf("%s is trusted, and nobody signed for it", root.Subject)
+			}
+		}
+	})
 }
