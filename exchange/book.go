@@ -245,16 +245,16 @@ func (s *Service) outgoingBook(ctx context.Context, by registry.Actor, q BookQue
 	list = slices.DeleteFunc(list, func(e OutgoingEntry) bool { return !q.Holds(e.Issued) })
 	names := s.namer(ctx)
 	t := &sheet.Table{Numbered: true, Empty: "Không có văn bản đi.", Columns: []sheet.Column{
-		{Title: "Số, ký hiệu văn bản", Width: 33},
-		{Title: "Ngày tháng văn bản", Width: 21, Align: sheet.Center, Kind: sheet.Date},
+		{Title: "Số, ký hiệu văn bản", Width: 29},
+		{Title: "Ngày tháng văn bản", Width: 20, Align: sheet.Center, Kind: sheet.Date},
 		{Title: "Tên loại và trích yếu nội dung văn bản"},
-		{Title: "Người ký", Width: 25},
-		{Title: "Nơi nhận văn bản", Width: 36},
-		{Title: "Đơn vị, người nhận bản lưu", Width: 21},
-		{Title: "Số lượng bản", Width: 14, Align: sheet.Center, Kind: sheet.Count},
-		{Title: "Ngày chuyển", Width: 21, Align: sheet.Center, Kind: sheet.Date},
-		{Title: "Ký nhận", Width: 17, Align: sheet.Center},
-		{Title: "Ghi chú", Width: 22},
+		{Title: "Người ký", Width: 30},
+		{Title: "Nơi nhận văn bản", Width: 34},
+		{Title: "Đơn vị, người nhận bản lưu", Width: 20},
+		{Title: "Số lượng bản", Width: 12, Align: sheet.Center, Kind: sheet.Count},
+		{Title: "Ngày chuyển", Width: 20, Align: sheet.Center, Kind: sheet.Date},
+		{Title: "Ký nhận", Width: 16, Align: sheet.Center},
+		{Title: "Ghi chú", Width: 20},
 	}}
 	for i := range list {
 		e := &list[i]
@@ -289,15 +289,15 @@ func (s *Service) incomingBook(ctx context.Context, by registry.Actor, q BookQue
 	}
 	list = slices.DeleteFunc(list, func(e IncomingEntry) bool { return !q.Holds(e.Arrived) })
 	t := &sheet.Table{Numbered: true, Empty: "Không có văn bản đến.", Columns: []sheet.Column{
-		{Title: "Ngày đến", Width: 21, Align: sheet.Center, Kind: sheet.Date},
-		{Title: "Số đến", Width: 14, Align: sheet.Center},
-		{Title: "Tác giả", Width: 38},
-		{Title: "Số, ký hiệu văn bản", Width: 28},
-		{Title: "Ngày tháng văn bản", Width: 21, Align: sheet.Center, Kind: sheet.Date},
+		{Title: "Ngày đến", Width: 20, Align: sheet.Center, Kind: sheet.Date},
+		{Title: "Số đến", Width: 12, Align: sheet.Center},
+		{Title: "Tác giả", Width: 32},
+		{Title: "Số, ký hiệu văn bản", Width: 27},
+		{Title: "Ngày tháng văn bản", Width: 20, Align: sheet.Center, Kind: sheet.Date},
 		{Title: "Tên loại và trích yếu nội dung văn bản"},
-		{Title: "Đơn vị hoặc người nhận", Width: 29},
-		{Title: "Ngày chuyển", Width: 21, Align: sheet.Center, Kind: sheet.Date},
-		{Title: "Ký nhận", Width: 22},
+		{Title: "Đơn vị hoặc người nhận", Width: 26},
+		{Title: "Ngày chuyển", Width: 20, Align: sheet.Center, Kind: sheet.Date},
+		{Title: "Ký nhận", Width: 16},
 		{Title: "Ghi chú", Width: 22},
 	}}
 	for i := range list {

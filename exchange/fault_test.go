@@ -51,8 +51,8 @@ func (faultyCarrier) CarryDocument(_ context.Context, c Consignment) error {
 func (faultyCarrier) CarryReceipt(context.Context, *Receipt, Envelope) error { return nil }
 func (faultyCarrier) CarryNotice(context.Context, *Notice, Envelope) error   { return nil }
 
-func newPlanter(t *testing.T) *planter {
-	p := &planter{world: newWorld(t, worldOptions{}), t: t, found: map[string][]DocumentID{}}
+func newPlanter(t *testing.T, o worldOptions) *planter {
+	p := &planter{world: newWorld(t, o), t: t, found: map[string][]DocumentID{}}
 	for _, a := range []registry.Agency{
 		{ID: closedAgency, Name: "Ban Dân tộc", Parent: "H03", ValidTo: p.clock.Now().AddDate(0, -1, 0)},
 		{ID: channelless, Name: "Sở Ngoại vụ", Parent: "H03", Channel: "none"},
@@ -244,7 +244,7 @@ func TestPlantedFaults(t *testing.T) {
 	if os.Getenv("VANTHU_SCALE") != "" {
 		n = 10_000
 	}
-	p := newPlanter(t)
+	p := newPlanter(t, worldOptions{})
 	p.faultless(t, n)
 	p.plantDocuments()
 	p.plantDeliveries()

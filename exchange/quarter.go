@@ -118,11 +118,16 @@ func (s *Service) received(ctx context.Context, by registry.Actor, q RateQuery) 
 	}
 	out := map[registry.AgencyID]Received{}
 	err := s.db.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		return sumReceived(ctx, tx, q.From, q.To, func(a registry.AgencyID, r Received) {
-			if q.set == nil || q.set[a] {
-				out[a] = r
+		agencies, err := selectReceivers(ctx, tx)
+		for _, a := range agencies {
+			if err == nil && (q.set == nil || q.set[a]) {
+				var r Received
+				if r, err = countReceived(ctx, tx, a, q.From, q.To); r.Total > 0 {
+					out[a] = r
+				}
 			}
-		})
+		}
+		return err
 	})
 	return out, storageError("counting what arrived", err)
 }

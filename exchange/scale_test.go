@@ -157,7 +157,7 @@ func BenchmarkOfficeSearch(b *testing.B) {
 			if _, err := w.IndexDocuments(ctx); err != nil {
 				b.Fatal(err)
 			}
-			w.generateOffice(b, n, 30)
+			w.generateOffice(b, n, 20)
 			find := func(text string) func(int) int {
 				return func(int) int {
 					page, err := w.Search(ctx, by, text, "", 50)

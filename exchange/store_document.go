@@ -38,19 +38,14 @@ func scanDocument(row scanner) (Document, error) {
 	return d, err
 }
 
-// search is what Documents looks through.
-func (d *Document) search() string {
-	return registry.Fold(d.Code() + " " + d.Notation + " " + d.Subject + " " + d.SignerName)
-}
-
 func insertDocument(ctx context.Context, tx *sqldb.Tx, d *Document) error {
-	_, err := tx.Exec(ctx, `INSERT INTO exchange_document (`+documentColumns+`, search)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32)`,
+	_, err := tx.Exec(ctx, `INSERT INTO exchange_document (`+documentColumns+`)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31)`,
 		string(d.ID), string(d.Agency), d.Type, d.Subject, d.Notation, d.Number, d.Year, sqldb.Micros(d.Issued), d.Place, int(d.Priority),
 		sqldb.Micros(d.Due), d.SignerName, d.SignerPosition, d.Competence, string(d.State), d.version, string(d.PDF.Digest), d.PDF.Size,
 		d.Axis, string(d.CreatedBy), sqldb.Micros(d.Created), sqldb.Micros(d.Updated), sqldb.Micros(d.Sent), sqldb.Micros(d.Archived),
 		string(d.Package.Digest), d.Package.Size,
-		d.Series, bit(d.Returned), sqldb.Micros(d.SendAt), d.plan, d.Details.pinned(), d.search())
+		d.Series, bit(d.Returned), sqldb.Micros(d.SendAt), d.plan, d.Details.pinned())
 	return err
 }
 
@@ -59,18 +54,18 @@ func insertDocument(ctx context.Context, tx *sqldb.Tx, d *Document) error {
 func updateDocument(ctx context.Context, tx *sqldb.Tx, d *Document, version int64) error {
 	d.version = version + 1
 	res, err := tx.Exec(ctx, `UPDATE exchange_document SET number = $3, year = $4, issued = $5, state = $6, version = $7, pdf = $8, pdf_size = $9,
-		axis = $10, updated = $11, sent = $12, archived = $13, package = $14, package_size = $15, search = $16,
-		series = $17, returned = $18, send_at = $19, plan = $20 WHERE id = $1 AND version = $2`,
+		axis = $10, updated = $11, sent = $12, archived = $13, package = $14, package_size = $15,
+		series = $16, returned = $17, send_at = $18, plan = $19 WHERE id = $1 AND version = $2`,
 		string(d.ID), version, d.Number, d.Year, sqldb.Micros(d.Issued), string(d.State), d.version, string(d.PDF.Digest), d.PDF.Size,
-		d.Axis, sqldb.Micros(d.Updated), sqldb.Micros(d.Sent), sqldb.Micros(d.Archived), string(d.Package.Digest), d.Package.Size, d.search(),
+		d.Axis, sqldb.Micros(d.Updated), sqldb.Micros(d.Sent), sqldb.Micros(d.Archived), string(d.Package.Digest), d.Package.Size,
 		d.Series, bit(d.Returned), sqldb.Micros(d.SendAt), d.plan)
 	return changedOne(res, err)
 }
 
 // describeDocument writes what an update of a document that is sent changes.
 func describeDocument(ctx context.Context, tx *sqldb.Tx, d *Document) error {
-	_, err := tx.Exec(ctx, `UPDATE exchange_document SET subject = $2, priority = $3, due = $4, search = $5 WHERE id = $1`,
-		string(d.ID), d.Subject, int(d.Priority), sqldb.Micros(d.Due), d.search())
+	_, err := tx.Exec(ctx, `UPDATE exchange_document SET subject = $2, priority = $3, due = $4 WHERE id = $1`,
+		string(d.ID), d.Subject, int(d.Priority), sqldb.Micros(d.Due))
 	return err
 }
 

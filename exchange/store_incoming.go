@@ -27,10 +27,6 @@ func scanIncoming(row scanner, more ...any) (Incoming, error) {
 	return in, err
 }
 
-func (in *Incoming) search() string {
-	return registry.Fold(in.Code + " " + string(in.From) + " " + in.Subject + " " + in.SignerName)
-}
-
 // insertIncoming adds the row, or tells that the document has arrived before.
 func insertIncoming(ctx context.Context, tx *sqldb.Tx, in *Incoming) (added bool, err error) {
 	report, err := marshal(in.Report)
@@ -41,14 +37,14 @@ func insertIncoming(ctx context.Context, tx *sqldb.Tx, in *Incoming) (added bool
 	if err != nil {
 		return false, err
 	}
-	res, err := tx.Exec(ctx, `INSERT INTO exchange_incoming (`+incomingColumns+`, report, envelope, notified, search)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35,$36)
+	res, err := tx.Exec(ctx, `INSERT INTO exchange_incoming (`+incomingColumns+`, report, envelope, notified)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35)
 		ON CONFLICT DO NOTHING`, // by id, or by number, date and content
 		string(in.ID), string(in.Agency), string(in.From), string(in.Document), in.Code, in.Type, in.Subject, in.SignerName, sqldb.Micros(in.Issued),
 		int(in.Priority), sqldb.Micros(in.Due), string(in.PDF.Digest), in.PDF.Size, string(in.Verdict), string(in.Status), in.version,
 		in.ArrivalNumber, in.ArrivalYear, sqldb.Micros(in.Received), sqldb.Micros(in.Registered), sqldb.Micros(in.Assigned), sqldb.Micros(in.Updated),
 		string(in.Assignee), in.Note, string(in.Medium), in.SenderName, string(in.Via), sqldb.Micros(in.TaskDue), sqldb.Micros(in.Finished),
-		sqldb.Micros(in.Reopened), string(in.Answer), string(in.Merged), report, envelope, notifiedAtFirst(in.Status), in.search())
+		sqldb.Micros(in.Reopened), string(in.Answer), string(in.Merged), report, envelope, notifiedAtFirst(in.Status))
 	if err != nil {
 		return false, err
 	}

@@ -244,8 +244,8 @@ func selectIncomingOf(ctx context.Context, tx *sqldb.Tx, to, from registry.Agenc
 
 // describeIncoming writes what an update of its sender changes.
 func describeIncoming(ctx context.Context, tx *sqldb.Tx, in *Incoming) error {
-	_, err := tx.Exec(ctx, `UPDATE exchange_incoming SET subject = $2, priority = $3, due = $4, search = $5 WHERE id = $1`,
-		string(in.ID), in.Subject, int(in.Priority), sqldb.Micros(in.Due), in.search())
+	_, err := tx.Exec(ctx, `UPDATE exchange_incoming SET subject = $2, priority = $3, due = $4 WHERE id = $1`,
+		string(in.ID), in.Subject, int(in.Priority), sqldb.Micros(in.Due))
 	return err
 }
 

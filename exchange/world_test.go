@@ -53,7 +53,8 @@ func (c *testClock) set(t time.Time) {
 type worldOptions struct {
 	postgres bool
 	change   func(*Config)
-	start    bool // run the jobs
+	start    bool   // run the jobs
+	dir      string // a data folder that is there already; "" = a new one
 }
 
 // each runs a test on SQLite, and on PostgreSQL where there is one.
@@ -65,9 +66,12 @@ func each(t *testing.T, test func(t *testing.T, postgres bool)) {
 func newWorld(tb testing.TB, o worldOptions) *world {
 	tb.Helper()
 	ctx := context.Background()
-	dir := tb.TempDir()
-	if err := storage.Init(dir); err != nil {
-		tb.Fatal(err)
+	dir := o.dir
+	if dir == "" {
+		dir = tb.TempDir()
+		if err := storage.Init(dir); err != nil {
+			tb.Fatal(err)
+		}
 	}
 	clock := &testClock{now: time.Date(2026, 3, 5, 1, 0, 0, 0, time.UTC)}
 	cfg := storage.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler), Now: time.Now}
