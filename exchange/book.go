@@ -245,7 +245,7 @@ func (s *Service) outgoingBook(ctx context.Context, by registry.Actor, q BookQue
 	list = slices.DeleteFunc(list, func(e OutgoingEntry) bool { return !q.Holds(e.Issued) })
 	names := s.namer(ctx)
 	t := &sheet.Table{Numbered: true, Empty: "Không có văn bản đi.", Columns: []sheet.Column{
-		{Title: "Số, ký hiệu văn bản", Width: 29},
+		{Title: "Số, ký hiệu văn bản", Width: 33},
 		{Title: "Ngày tháng văn bản", Width: 20, Align: sheet.Center, Kind: sheet.Date},
 		{Title: "Tên loại và trích yếu nội dung văn bản"},
 		{Title: "Người ký", Width: 30},
@@ -292,7 +292,7 @@ func (s *Service) incomingBook(ctx context.Context, by registry.Actor, q BookQue
 		{Title: "Ngày đến", Width: 20, Align: sheet.Center, Kind: sheet.Date},
 		{Title: "Số đến", Width: 12, Align: sheet.Center},
 		{Title: "Tác giả", Width: 32},
-		{Title: "Số, ký hiệu văn bản", Width: 27},
+		{Title: "Số, ký hiệu văn bản", Width: 28},
 		{Title: "Ngày tháng văn bản", Width: 20, Align: sheet.Center, Kind: sheet.Date},
 		{Title: "Tên loại và trích yếu nội dung văn bản"},
 		{Title: "Đơn vị hoặc người nhận", Width: 26},

@@ -28,10 +28,6 @@ import (
 //   - Old codes lead to the successor; receipts keep the codes they were made
 //     with and go on to verify.
 
-// evidenceEach is up to how many rerouted documents each gets an entry of its
-// own; of more, the receipts tell.
-const evidenceEach = 5000
-
 // SuccessionOptions are what an administrator decides about a succession.
 type SuccessionOptions struct {
 	Children bool // the agencies below go below the successor
@@ -196,6 +192,9 @@ func (s *Service) succeed(ctx context.Context, by registry.Actor, e registry.End
 	}
 	err = s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		res.Rerouted, res.Joined, res.Drafts, res.Cancelled, res.Statements = 0, 0, 0, 0, nil
+		if err := tx.Alone(ctx, "exchange_event_last", "exchange_delivery"); err != nil { // long: beside others it would begin anew for ever
+			return err
+		}
 		if _, err := s.reg.End(ctx, tx, by, e); err != nil {
 			return err
 		}
@@ -309,10 +308,8 @@ func (s *Service) reroute(ctx context.Context, tx *sqldb.Tx, by registry.Actor, 
 		}
 		return nil
 	}
-	if len(rerouted) <= evidenceEach {
-		if err := told("delivery.rerouted", rerouted, func(DocumentID, facts) error { return nil }); err != nil {
-			return err
-		}
+	if err := told("delivery.rerouted", rerouted, func(DocumentID, facts) error { return nil }); err != nil {
+		return err
 	}
 	err = told("delivery.joined", joined, func(id DocumentID, one facts) error {
 		code, err := shareCopy(ctx, tx, id, from, heir, line)

@@ -13,6 +13,7 @@ import (
 
 	"vanthu/exchange/registry"
 	"vanthu/signing/cms"
+	"vanthu/storage/sqldb"
 )
 
 // communes adds three communes below H03, each with a clerk, a leader and an
@@ -367,6 +368,134 @@ func (w *world) inheritance(tb testing.TB, draft, approved *Document, task *Inco
 			tb.Errorf("statement %s: %v", s.Statement, err)
 		}
 	}
+}
+
+// TestSuccessionsInARow merges two communes into one and that one into another,
+// with documents on their way: each document comes to the last once, and each
+// rerouting of each document has an entry of its own. With VANTHU_SCALE there are
+// 6,000 documents, which are not delivered.
+func TestSuccessionsInARow(t *testing.T) {
+	each(t, func(t *testing.T, postgres bool) {
+		n, deliver := 12, true
+		if os.Getenv("VANTHU_SCALE") != "" {
+			n, deliver = 6000, false
+		}
+		w := newWorld(t, worldOptions{postgres: postgres})
+		ctx, by := t.Context(), w.as(admin, "H03")
+		xa := w.communes(t)
+		var docs []DocumentID
+		if deliver {
+			for _, d := range w.sealedMany(t, n) {
+				docs = append(docs, d.ID)
+			}
+		} else {
+			docs = w.sealedAlike(t, n)
+		}
+		for i, d := range docs {
+			if _, _, err := w.Send(ctx, w.as(clerk, "H03"), d, [][]registry.AgencyID{{xa[0]}, {xa[1]}, {xa[0], xa[1]}}[i%3]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		began := time.Now()
+		first, err := w.Merge(ctx, by, xa[:2], registry.Agency{ID: "H03.98", Name: "UBND xã C", Symbol: "UBND", Place: "Xã C", Parent: "H03"}, SuccessionOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := w.Merge(ctx, by, []registry.AgencyID{"H03.98"}, registry.Agency{ID: "H03.99", Name: "UBND xã D", Symbol: "UBND", Place: "Xã D", Parent: "H03"}, SuccessionOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%d and %d rerouted, %d joined, in %v", first.Rerouted, second.Rerouted, first.Joined, time.Since(began).Round(time.Millisecond))
+		if first.Rerouted != n || first.Joined != n/3 || second.Rerouted != n {
+			t.Errorf("rerouted %d and %d, joined %d", first.Rerouted, second.Rerouted, first.Joined)
+		}
+		entries := map[string]int{}
+		for at := int64(0); ; {
+			records, err := w.ledger.Read(ctx, at, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(records) == 0 {
+				break
+			}
+			for i := range records {
+				if records[i].Kind == "delivery.rerouted" {
+					entries[records[i].Subject]++
+				}
+			}
+			at = records[len(records)-1].Index + 1
+		}
+		for _, d := range docs {
+			if entries[string(d)] != 2 {
+				t.Fatalf("%s: %d entries of its reroutings, want 2", d, entries[string(d)])
+			}
+		}
+		if !deliver {
+			return
+		}
+		w.agencies = append(w.agencies, "H03.98", "H03.99")
+		w.runLanes(t)
+		w.arrivedOnce(t, docs, "H03.99")
+		w.clean(t)
+	})
+}
+
+// arrivedOnce: each document stands once in the incoming register of an agency, and
+// every code that it was sent to has its answer.
+func (w *world) arrivedOnce(t *testing.T, docs []DocumentID, at registry.AgencyID) {
+	t.Helper()
+	copies := map[DocumentID]int{}
+	page, err := w.Incomings(t.Context(), registry.Actor{System: true, Agency: at, Name: "test"}, IncomingFilter{Limit: 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, in := range page.Items {
+		if in.Agency == at {
+			copies[in.Document]++
+		}
+	}
+	for _, id := range docs {
+		list, err := w.Deliveries(t.Context(), w.as(clerk, "H03"), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := 0
+		for _, v := range list {
+			if v.Transport == TransportDone && v.Status == StatusArrived && v.Recipient == at {
+				done++
+			}
+		}
+		if copies[id] != 1 || done != 1 {
+			t.Errorf("%s: %d copies, %d answered of %+v", id, copies[id], done, list)
+		}
+	}
+	st, err := w.Stats(t.Context(), w.as(admin, "H03"), w.clock.Now().AddDate(0, 0, -1), w.clock.Now().AddDate(0, 0, 1))
+	if err != nil || st.Deliveries != st.Arrived || st.Deliveries != len(docs)+len(docs)/3 {
+		t.Errorf("the rate: %+v, %v", st, err)
+	}
+}
+
+// sealedAlike writes sealed documents of H03 with one and the same file, without
+// signing each.
+func (w *world) sealedAlike(t *testing.T, n int) []DocumentID {
+	t.Helper()
+	pattern := w.sealedMany(t, 1)[0]
+	ids := make([]DocumentID, n)
+	err := w.db.Update(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
+		for i := range ids {
+			d := *pattern
+			d.ID = DocumentID(newID())
+			if err := insertDocument(ctx, tx, &d); err != nil {
+				return err
+			}
+			ids[i] = d.ID
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
 }
 
 // TestSuccessionRefusals: who may not, and what makes no sense.

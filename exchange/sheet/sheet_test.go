@@ -179,8 +179,31 @@ func TestXLSXKeepsTextsAndNumbers(t *testing.T) {
 	if len(names) != 1 || names[0].RefersTo != fmt.Sprintf("'%s'!$%d:$%d", sheet, head-1, head) {
 		t.Errorf("repeated rows: %+v", names)
 	}
+	wantLayout(t, f, sheet, head)
 	if list := f.GetSheetList(); !slices.Equal(list, []string{sheet, "Biểu đồ " + sheet}) {
 		t.Errorf("sheets %q", list)
+	}
+}
+
+// wantLayout: the workbook prints on A4 on its side, as wide as the page, and keeps
+// its head in sight.
+func wantLayout(t *testing.T, f *excelize.File, sheet string, head int) {
+	t.Helper()
+	layout, err := f.GetPageLayout(sheet)
+	if err != nil || layout.Orientation == nil || *layout.Orientation != "landscape" || layout.Size == nil || *layout.Size != 9 || layout.FitToWidth == nil || *layout.FitToWidth != 1 {
+		t.Errorf("page %+v, %v", layout, err)
+	}
+	if props, err := f.GetSheetProps(sheet); err != nil || props.FitToPage == nil || !*props.FitToPage {
+		t.Errorf("sheet %+v, %v", props, err)
+	}
+	if panes, err := f.GetPanes(sheet); err != nil || !panes.Freeze || panes.YSplit != head {
+		t.Errorf("panes %+v, %v", panes, err)
+	}
+	if foot, err := f.GetHeaderFooter(sheet); err != nil || foot == nil || foot.OddFooter == "" {
+		t.Errorf("foot %+v, %v", foot, err)
+	}
+	if bars, err := f.GetConditionalFormats(sheet); err != nil || len(bars) != 1 {
+		t.Errorf("bars %+v, %v", bars, err)
 	}
 }
 

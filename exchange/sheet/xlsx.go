@@ -146,7 +146,40 @@ type page struct {
 	columns int
 }
 
+// pageLine is a text over the whole width of a sheet.
+type pageLine struct {
+	look
+	text string
+}
+
+// above gives the lines that stand above a part's table.
+func (b *book) above(part *Part, first bool) []pageLine {
+	var all []pageLine
+	add := func(use use, align Align, text string) {
+		if text = fit(clean(text)); text != "" {
+			all = append(all, pageLine{look{use: use, align: align}, text})
+		}
+	}
+	if first {
+		add(asHeading, Left, strings.Trim(strings.ToUpper(b.paper.Superior)+"\n"+strings.ToUpper(b.paper.Agency), "\n"))
+		add(asTitle, Center, b.paper.Title)
+		for _, text := range b.paper.Subtitle {
+			add(asLine, Center, text)
+		}
+		add(asLine, Right, b.paper.dated())
+	}
+	add(asHeading, Left, part.Heading)
+	for _, text := range part.Text {
+		add(asLine, Left, text)
+	}
+	return all
+}
+
+// part writes one sheet. How it prints is said before the first row or the last:
+// what is said of a sheet later is lost.
 func (b *book) part(name string, part *Part, first bool) {
+	yes := true
+	b.do(b.file.SetSheetProps(name, &excelize.SheetPropsOptions{FitToPage: &yes}))
 	out, err := b.file.NewStreamWriter(name)
 	b.do(err)
 	if b.err != nil {
@@ -162,23 +195,13 @@ func (b *book) part(name string, part *Part, first bool) {
 	for i, w := range widths {
 		p.do(out.SetColWidth(i+1, i+1, w*perMillimetre))
 	}
-	if first {
-		p.line(look{use: asHeading, align: Left}, strings.Trim(strings.ToUpper(b.paper.Superior)+"\n"+strings.ToUpper(b.paper.Agency), "\n"))
-		p.line(look{use: asTitle, align: Center}, b.paper.Title)
-		for _, text := range b.paper.Subtitle {
-			p.line(look{use: asLine, align: Center}, text)
-		}
-		p.line(look{use: asLine, align: Right}, b.paper.dated())
+	lines := b.above(part, first)
+	p.layout(part.Table, len(lines))
+	for _, l := range lines {
+		p.line(l.look, l.text)
 	}
-	if part.Heading != "" {
-		p.line(look{use: asHeading, align: Left}, part.Heading)
-	}
-	for _, text := range part.Text {
-		p.line(look{use: asLine, align: Left}, text)
-	}
-	head := 0
 	if part.Table != nil {
-		head = p.table(part.Table)
+		p.table(part.Table)
 	}
 	for _, text := range part.Notes {
 		p.line(look{use: asLine, align: Left}, text)
@@ -187,10 +210,6 @@ func (b *book) part(name string, part *Part, first bool) {
 		p.signatures()
 	}
 	p.do(out.Flush())
-	p.layout(head)
-	if part.Table != nil {
-		p.bars(part.Table, head)
-	}
 	if part.Chart != nil {
 		b.chart(name, part.Chart)
 	}
@@ -239,8 +258,8 @@ func fit(text string) string {
 	return text
 }
 
-// table writes head and rows and gives the last row of the head.
-func (p *page) table(t *Table) (head int) {
+// table writes head and rows.
+func (p *page) table(t *Table) {
 	p.row++
 	style := p.style(look{use: inHead, align: Center, bold: true})
 	cells := make([]any, len(t.Columns))
@@ -256,7 +275,6 @@ func (p *page) table(t *Table) (head int) {
 		}
 		p.do(p.out.SetRow(cellName(1, p.row), cells))
 	}
-	head = p.row
 	for _, row := range t.Rows {
 		p.row++
 		for i, c := range t.Columns {
@@ -268,7 +286,6 @@ func (p *page) table(t *Table) (head int) {
 	if len(t.Rows) == 0 && t.Empty != "" {
 		p.line(look{use: asLine, align: Center}, t.Empty)
 	}
-	return head
 }
 
 // value gives what a workbook keeps for a cell.
@@ -308,31 +325,27 @@ func (p *page) signatures() {
 	p.do(p.out.SetRow(cellName(1, p.row), hints))
 }
 
-// layout makes the sheet print on A4, as wide as the page, the head on each.
-func (p *page) layout(head int) {
-	orientation, a4, fit, none, yes := "landscape", 9, 1, 0, true
+// layout makes the sheet print on A4, as wide as the page, the head of its table
+// on each page; so many lines stand above it.
+func (p *page) layout(t *Table, above int) {
+	orientation, a4, fit, none := "landscape", 9, 1, 0
 	if p.paper.Portrait {
 		orientation = "portrait"
 	}
-	p.do(p.file.SetSheetProps(p.name, &excelize.SheetPropsOptions{FitToPage: &yes}))
 	p.do(p.file.SetPageLayout(p.name, &excelize.PageLayoutOptions{Size: &a4, Orientation: &orientation, FitToWidth: &fit, FitToHeight: &none}))
 	p.do(p.file.SetHeaderFooter(p.name, &excelize.HeaderFooterOptions{OddFooter: "&C&P/&N"}))
-	if head == 0 {
+	if t == nil {
 		return
 	}
-	p.do(p.file.SetPanes(p.name, &excelize.Panes{Freeze: true, YSplit: head, TopLeftCell: cellName(1, head+1), ActivePane: "bottomLeft"}))
-	first := head
-	if p.numbered(head) {
-		first = head - 1
+	first, head := above+1, above+1
+	if t.Numbered {
+		head++
 	}
+	p.do(p.out.SetPanes(&excelize.Panes{Freeze: true, YSplit: head, TopLeftCell: cellName(1, head+1), ActivePane: "bottomLeft"}))
 	p.do(p.file.SetDefinedName(&excelize.DefinedName{
 		Name: "_xlnm.Print_Titles", RefersTo: fmt.Sprintf("'%s'!$%d:$%d", strings.ReplaceAll(p.name, "'", "''"), first, head), Scope: p.name,
 	}))
-}
-
-func (p *page) numbered(head int) bool {
-	v, err := p.file.GetCellValue(p.name, cellName(1, head))
-	return err == nil && v == "(1)"
+	p.bars(t, head)
 }
 
 // bars shows shares as bars in their cells.

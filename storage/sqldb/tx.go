@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -27,6 +28,19 @@ func (tx *Tx) Engine() Engine { return tx.engine }
 // inserts through it); on SQLite other callers share it, so it must never be
 // committed or rolled back.
 func (tx *Tx) SQL() *sql.Tx { return tx.sql }
+
+// Alone lets nobody else write the tables until the transaction ends; others read
+// on. It is for long transactions, which many short ones would else make begin
+// anew time after time, and has to be the first statement: PostgreSQL takes the
+// snapshot after it. On SQLite, which has one writer, it does nothing. The names
+// are those of the caller's own tables.
+func (tx *Tx) Alone(ctx context.Context, tables ...string) error {
+	if tx.engine == SQLite {
+		return nil
+	}
+	_, err := tx.Exec(ctx, "LOCK TABLE "+strings.Join(tables, ", ")+" IN EXCLUSIVE MODE")
+	return err
+}
 
 // AfterCommit has fn run once the transaction is durable, after those asked
 // for earlier, before Update returns; never after a rollback. fn must be quick
