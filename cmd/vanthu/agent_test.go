@@ -3,9 +3,9 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/x509/pkix"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -31,6 +31,8 @@ type deskHub struct {
 	keyPEM  []byte
 	certPEM []byte
 	p12     []byte
+	log     *bytes.Buffer // of the hub, everything
+	stored  string        // the passphrase of the leader's stored key
 }
 
 const deskPIN = "73519284"
@@ -42,23 +44,27 @@ func newDeskHub(t *testing.T) *deskHub {
 	if err := initDataFolder(t.Context(), dir, config, time.Now); err != nil {
 		t.Fatal(err)
 	}
-	hub, err := openHub(t.Context(), hubOptions{dir: dir, config: config, log: slog.New(slog.DiscardHandler), now: time.Now})
+	log := new(bytes.Buffer)
+	hub, err := openHub(t.Context(), hubOptions{dir: dir, config: config, log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	people := plannedProvince(config.Domain)
 	people.sender.leader.keyType, people.receivers = pki.P256, people.receivers[:1]
-	err = people.settle(t.Context(), hub, func() {})
+	d := &deskHub{hub: hub, log: log}
 	t.Cleanup(func() {
-		if err := hub.close(t.Context()); err != nil && !errors.Is(err, t.Context().Err()) {
+		if d.hub == nil {
+			return // closed by the test
+		}
+		if err := hub.close(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
-	if err != nil {
+	if err := people.settle(t.Context(), hub, func() {}); err != nil {
 		t.Fatal(err)
 	}
-	d := &deskHub{hub: hub}
 	leader := people.sender.leader
+	d.stored = leader.pin
 	key, err := hub.identity.authority.Issue(pki.IssueRequest{Subject: pkix.Name{CommonName: leader.Name, Organization: []string{provinceName}}, Usage: pki.UsagePerson})
 	if err != nil {
 		t.Fatal(err)
@@ -319,6 +325,37 @@ func TestAgentWithToken(t *testing.T) {
 	for _, c := range [][2]string{{deskPIN, ""}, {"", "refused"}, {"00000000", "key"}, {deskPIN, ""}} {
 		if problem := d.asPage(t, desk, "PIN", c[0]); problem != c[1] {
 			t.Errorf("%q", problem)
+		}
+	}
+}
+
+// TestPINsAreNotLogged signs with a stored key, with a wrong passphrase and with a ticket, and reads all that the hub
+// wrote meanwhile, at its most talkative.
+func TestPINsAreNotLogged(t *testing.T) {
+	d := newDeskHub(t)
+	ticket := d.ticket(t)
+	const wrong = "wrong-84629175"
+	if _, err := d.leader.sign(t.Context(), ticket.Document, signRequest{Step: exchange.StepApprove, Passphrase: wrong}); err == nil {
+		t.Error("a wrong passphrase signs")
+	} else if strings.Contains(err.Error(), wrong) {
+		t.Error("the refusal quotes the passphrase")
+	}
+	if _, err := d.leader.sign(t.Context(), ticket.Document, signRequest{Step: exchange.StepApprove, Passphrase: d.stored}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.leader.post(t.Context(), "/signing-tickets/"+ticket.Ticket, map[string]any{"signature": []byte("late")}, nil); err == nil {
+		t.Error("a ticket works after the document was signed")
+	}
+	if err := d.hub.close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.hub = nil
+	if d.log.Len() == 0 {
+		t.Fatal("the hub logged nothing")
+	}
+	for what, secret := range map[string]string{"the passphrase": d.stored, "a wrong passphrase": wrong, "the ticket": ticket.Ticket, "the session": d.leader.token} {
+		if strings.Contains(d.log.String(), secret) {
+			t.Errorf("%s stands in the log", what)
 		}
 	}
 }
