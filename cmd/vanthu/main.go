@@ -62,6 +62,8 @@ type cli struct {
 	Extend   extendCmd   `cmd:"" help:"Nâng chữ ký lên mức lưu lâu dài, hoặc gia hạn. | Extend signatures for the long term, or renew them."`
 	Agent    agentCmd    `cmd:"" help:"Ký cho trang web bằng khóa trên máy này. | Sign for web pages with the key on this machine."`
 	Verify   verifyCmd   `cmd:"" help:"Kiểm tra chữ ký số. | Judge the signatures of files."`
+	Backup   backupCmd   `cmd:"" help:"Sao lưu thư mục dữ liệu, kể cả khi máy chủ đang chạy. | Copy a data folder, also while its hub runs."`
+	Restore  restoreCmd  `cmd:"" help:"Phục hồi từ bản sao lưu, rồi kiểm tra. | Restore a backup, then judge it."`
 	Check    checkCmd    `cmd:"" help:"Đọc lại và kiểm tra toàn bộ dữ liệu. | Reread and judge a data folder."`
 	Agency   agencyCmd   `cmd:"" help:"Cơ quan, đơn vị. | Agencies."`
 	Person   personCmd   `cmd:"" help:"Người dùng: điều động, đổi vai trò, khóa. | People: move, change roles, close."`
