@@ -1,13 +1,16 @@
 package console
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	"vanthu/exchange"
 	"vanthu/exchange/registry"
+	"vanthu/exchange/sheet"
 )
 
 // bookYear is the year of a register page: this one when none is asked for.
@@ -20,8 +23,11 @@ func (v *visit) bookYear() int {
 
 // bookOf gives the book that is printed for a register page.
 func bookOf(kind string) string {
-	if kind == "incoming" {
+	switch kind {
+	case "incoming":
 		return string(exchange.BookIncoming)
+	case "followup":
+		return string(exchange.BookFollowUp)
 	}
 	return string(exchange.BookOutgoing)
 }
@@ -30,6 +36,7 @@ func (v *visit) book(kind string, year int, columns []string, rows []registerRow
 	title := v.say("register."+kind+".title", strconv.Itoa(year))
 	body := registerBody{Title: title, Years: v.yearOptions(year, false), Rows: rows,
 		PDF: "/books/" + bookOf(kind) + "/pdf?year=" + strconv.Itoa(year), XLSX: "/books/" + bookOf(kind) + "/xlsx?year=" + strconv.Itoa(year),
+		CSV:  "/books/" + bookOf(kind) + "/csv?year=" + strconv.Itoa(year),
 		Lead: v.agencyName(v.actor.Agency) + ": " + v.count("register.lines", len(rows))}
 	for _, c := range columns {
 		body.Columns = append(body.Columns, v.say("book."+c))
@@ -111,6 +118,7 @@ func (s *server) rate(v *visit) error {
 		{v.say("rate.registered"), v.num(stats.Registered)}, {v.say("rate.completed"), v.num(stats.Completed)},
 		{v.say("rate.refused"), v.num(stats.Refused)}, {v.say("rate.excluded"), v.num(stats.Excluded + stats.Cancelled)},
 		{v.say("rate.deliveryrate"), v.percent(stats.DeliveryRate)}}
+	body.Quarters = v.quarters()
 	body.Bars = v.bars(stats.ByAgency)
 	for i := range stats.Missing {
 		m := &stats.Missing[i]
@@ -139,4 +147,76 @@ func (v *visit) bars(by []exchange.AgencyCounts) []rateBar {
 			Electronic: v.num(a.Electronic), Width: int(a.Rate*fullWidth + 0.5), Low: a.Rate < 1})
 	}
 	return bars
+}
+
+// paper answers with a printed paper: PDF, XLSX, or its first table as CSV.
+func (v *visit) paper(paper *sheet.Paper, name, format string) error {
+	var b bytes.Buffer
+	var kind string
+	var err error
+	switch format {
+	case "pdf":
+		kind, err = "application/pdf", paper.PDF(&b)
+	case "xlsx":
+		kind, err = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", paper.XLSX(&b)
+	case "csv":
+		i := slices.IndexFunc(paper.Parts, func(p sheet.Part) bool { return p.Table != nil })
+		if i < 0 {
+			return errNoPage
+		}
+		kind, err = "text/csv; charset=utf-8", paper.Parts[i].Table.CSV(&b)
+	default:
+		return errNoPage
+	}
+	if err != nil {
+		return err
+	}
+	v.w.Header().Set("Content-Type", kind)
+	v.w.Header().Set("Content-Disposition", `attachment; filename="`+plainName(name)+"."+format+`"`)
+	_, _ = b.WriteTo(v.w) // the reader has gone away: nobody to tell
+	return nil
+}
+
+// followUpRegister is the sổ theo dõi giải quyết văn bản đến with its seven columns (NĐ 30/2020 Phụ lục IV).
+func (s *server) followUpRegister(v *visit) error {
+	year := v.bookYear()
+	entries, err := s.cfg.Service.FollowUpRegister(v.ctx(), v.actor, year)
+	if err != nil {
+		return err
+	}
+	rows := make([]registerRow, 0, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		who := strings.Join(append([]string{e.Handler}, e.CoHandlers...), "; ")
+		rows = append(rows, registerRow{Cancelled: e.Overdue, Cells: cells(registerCell{Text: twoDigits(e.ArrivalNumber), URL: incomingURL(e.Incoming)},
+			e.Title, strings.TrimPrefix(who, "; "), day(e.Due), e.Progress, e.Answer, e.Note)})
+	}
+	return v.book("followup", year, []string{"arrival", "origin", "handler", "due", "progress", "answer", "note"}, rows)
+}
+
+// quarterFile is the quarterly report on the exchange (QĐ 28/2018 Điều 15) of the actor's agency and all below it.
+func (s *server) quarterFile(v *visit) error {
+	quarter := v.r.URL.Query().Get("quarter")
+	report, err := s.cfg.Service.QuarterReport(v.ctx(), v.actor, quarter, v.actor.Agency)
+	if err != nil {
+		return err
+	}
+	if v.r.PathValue("format") == "csv" {
+		return v.paper(&sheet.Paper{Parts: []sheet.Part{{Table: report.Table()}}}, "bao-cao-"+quarter, "csv")
+	}
+	return v.paper(report.Paper(), "bao-cao-"+quarter, v.r.PathValue("format"))
+}
+
+// quarters are this quarter and the three before it: 2026Q4.
+func (v *visit) quarters() (out []fact) {
+	now := v.srv.cfg.Now().In(hanoi)
+	y, q := now.Year(), (int(now.Month())+2)/3
+	for range 4 {
+		name := strconv.Itoa(y) + "Q" + strconv.Itoa(q)
+		out = append(out, fact{v.say("quarter", strconv.Itoa(q), strconv.Itoa(y)), "?quarter=" + name})
+		if q--; q == 0 {
+			y, q = y-1, 4
+		}
+	}
+	return out
 }

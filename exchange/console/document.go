@@ -53,6 +53,22 @@ func (v *visit) document(id exchange.DocumentID, problem error) error {
 	if err != nil {
 		return err
 	}
+	next, err := svc.NextAct(v.ctx(), v.actor, id)
+	if err != nil {
+		return err
+	}
+	versions, err := v.versionRows(id)
+	if err != nil {
+		return err
+	}
+	comments, err := v.commentRows(id)
+	if err != nil {
+		return err
+	}
+	actions, err := v.documentActions(d)
+	if err != nil {
+		return err
+	}
 	after, err := v.afterSending(d)
 	if err != nil {
 		return err
@@ -60,7 +76,7 @@ func (v *visit) document(id exchange.DocumentID, problem error) error {
 	body := documentBody{URL: documentURL(id), PDF: documentURL(id) + "/pdf", Subject: d.Subject, Code: v.code(d),
 		Type: v.typeName(d.Type), Priority: v.priority(d.Priority), State: v.stateChip(d.State),
 		Verdict: v.verdictView(report), Every: every, Deliveries: deliveries, Facts: v.documentFacts(d), Details: v.documentDetails(d),
-		Events: v.trail(events), Actions: append(v.documentActions(d), after...), Requests: requests}
+		Events: v.trail(events), Actions: append(actions, after...), Requests: requests, Next: v.nextRows(next), Versions: versions, Comments: comments, Returned: d.Returned}
 	if step := stepOf(d); step != "" {
 		body.Steps = v.steps(step)
 	}
@@ -116,45 +132,81 @@ func (v *visit) deliveryRows(id exchange.DocumentID, receipts []exchange.Receipt
 }
 
 // documentActions offers what the exchange says the actor may do now, the usual next act first.
-func (v *visit) documentActions(d *exchange.Document) []action {
+func (v *visit) documentActions(d *exchange.Document) ([]action, error) {
 	var acts []action
 	may := d.Acts(v.actor)
-	for _, act := range []exchange.Act{exchange.ActInitial, exchange.ActApprove, exchange.ActNumber, exchange.ActSeal,
-		exchange.ActSend, exchange.ActCancelNumber} {
-		if slices.Contains(may, act) {
-			a := v.documentAction(d, act)
-			a.Primary = len(acts) == 0 && act != exchange.ActCancelNumber
-			acts = append(acts, a)
-			if a.Passphrase {
-				acts = append(acts, v.deviceAction(documentURL(d.ID), string(act)))
-			}
+	order := []exchange.Act{exchange.ActInitial, exchange.ActApprove, exchange.ActNumber, exchange.ActSeal, exchange.ActSend,
+		exchange.ActRevise, exchange.ActReturn, exchange.ActCancelNumber}
+	if d.Returned { // nothing else can be done before it is changed
+		order = []exchange.Act{exchange.ActRevise}
+	}
+	for _, act := range order {
+		if !slices.Contains(may, act) {
+			continue
+		}
+		a, err := v.documentAction(d, act)
+		if err != nil {
+			return nil, err
+		}
+		a.Primary = len(acts) == 0 && act != exchange.ActCancelNumber && act != exchange.ActReturn && (act != exchange.ActRevise || d.Returned)
+		acts = append(acts, a)
+		if a.Passphrase {
+			acts = append(acts, v.deviceAction(documentURL(d.ID), string(act)))
 		}
 	}
+	if (d.State == exchange.StateDraft || d.State == exchange.StateInitialled) && v.can(exchange.ActComment) {
+		acts = append(acts, action{Key: "comment", Label: v.say("act.comment"), Form: v.form("comment", documentURL(d.ID)+"/comment", v.note(v.say("act.comment.text"), true))})
+	}
 	step := stepOf(d)
-	if len(acts) == 0 && step != "" {
+	if !slices.ContainsFunc(acts, func(a action) bool { return a.Primary }) && step != "" {
 		if step == "number" || step == "seal" || step == "send" {
 			step = "clerk"
 		}
 		acts = append(acts, action{Key: step, Primary: true, Wait: true, Label: v.say("act.wait." + step), Hint: v.say("act.wait.hint")})
 	}
-	return acts
+	return acts, nil
 }
 
-func (v *visit) documentAction(d *exchange.Document, act exchange.Act) action {
+func (v *visit) documentAction(d *exchange.Document, act exchange.Act) (action, error) {
 	key, url := string(act), documentURL(d.ID)
-	a := action{Key: key, URL: url + "/" + key, Label: v.say("act." + key), Button: v.say("act." + key + ".button"),
+	a := action{Key: key, URL: url + "/" + key, Label: v.say("act." + key), Button: v.sayOr("act."+key+".button", ""),
 		Hint: v.sayOr("act."+key+".hint", "")}
 	switch act {
 	case exchange.ActInitial, exchange.ActApprove, exchange.ActSeal:
 		a.URL, a.Passphrase, a.Hidden = url+"/sign", true, []fact{{"step", key}}
 	case exchange.ActNumber:
 		a.Hint = v.say("act.number.hint", strconv.Itoa(v.srv.cfg.Now().In(hanoi).Year()))
-	case exchange.ActSend:
+		f, err := v.numberForm(d)
+		if err != nil {
+			return a, err
+		}
+		a.Form = f
+	case exchange.ActSend, exchange.ActRevise:
 		a.Link = true
-	case exchange.ActCancelNumber:
-		a.Danger, a.Note, a.NoteRequired, a.NoteLabel = true, true, true, v.say("act.cancel-number.reason")
+	case exchange.ActCancelNumber, exchange.ActReturn:
+		a.Form = v.form(key, a.URL, v.note(v.say("act."+key+".reason"), true))
+		a.Form.Danger = true
 	}
-	return a
+	return a, nil
+}
+
+// numberForm takes the next number, or one that was kept for this document.
+func (v *visit) numberForm(d *exchange.Document) (*form, error) {
+	kept, err := v.srv.cfg.Service.ReservedNumbers(v.ctx(), v.actor)
+	if err != nil {
+		return nil, err
+	}
+	url := documentURL(d.ID) + "/number"
+	options := []option{{Label: v.say("act.number.next")}}
+	for _, r := range kept {
+		if r.Year == v.srv.cfg.Now().In(hanoi).Year() {
+			options = append(options, option{Value: strconv.Itoa(r.Number), Label: clip(v.say("act.number.kept", twoDigits(r.Number), r.Purpose), 60)})
+		}
+	}
+	if len(options) == 1 {
+		return v.form("number", url), nil
+	}
+	return v.form("number", url, field{Name: "reserved", Label: v.say("act.number.which"), Kind: fieldSelect, Options: options}), nil
 }
 
 // acted sends the reader on after an act, or shows the document again with what went wrong.
@@ -185,15 +237,44 @@ func (s *server) sign(v *visit) error {
 }
 
 func (s *server) number(v *visit) error {
-	_, err := s.cfg.Service.Number(v.ctx(), v.actor, v.documentID())
+	f := v.form("number", v.r.URL.Path, field{Name: "reserved", Label: v.say("act.number.which"), Kind: fieldNumber})
+	err := v.fill(f)
+	switch {
+	case err != nil:
+	case f.get("reserved") != "":
+		_, err = s.cfg.Service.NumberReserved(v.ctx(), v.actor, v.documentID(), f.int("reserved"))
+	default:
+		_, err = s.cfg.Service.Number(v.ctx(), v.actor, v.documentID())
+	}
+	v.refused = nil // the page knows which numbers are kept
 	return v.acted(err, "number")
 }
 
-func (s *server) cancelNumber(v *visit) error {
-	if err := v.r.ParseForm(); err != nil {
-		return formError(err)
+// withNote does an act that needs a few words: a number that is cancelled, a draft that is given back or commented.
+func (s *server) withNote(act, done string, do func(v *visit, note string) error) handler {
+	return func(v *visit) error {
+		f := v.form(act, v.r.URL.Path, v.note(v.sayOr("act."+act+".reason", v.say("act.comment.text")), true))
+		f.Danger = act != "comment"
+		err := v.fill(f)
+		if err == nil {
+			err = do(v, f.get("note"))
+		}
+		return v.acted(err, done)
 	}
-	return v.acted(s.cfg.Service.CancelNumber(v.ctx(), v.actor, v.documentID(), v.line("note")), "cancel")
+}
+
+func (s *server) cancelNumber(v *visit, note string) error {
+	return s.cfg.Service.CancelNumber(v.ctx(), v.actor, v.documentID(), note)
+}
+
+func (s *server) returnDraft(v *visit, note string) error {
+	_, err := s.cfg.Service.ReturnDraft(v.ctx(), v.actor, v.documentID(), note)
+	return err
+}
+
+func (s *server) commentDraft(v *visit, note string) error {
+	_, err := s.cfg.Service.CommentDraft(v.ctx(), v.actor, v.documentID(), note)
+	return err
 }
 
 // line reads one field of a form: trimmed, NFC.

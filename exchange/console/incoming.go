@@ -23,24 +23,79 @@ func (v *visit) incoming(id exchange.IncomingID, problem error) error {
 	if err != nil {
 		return err
 	}
-	actions, err := v.answers(in)
+	next, err := v.srv.cfg.Service.NextIncoming(v.ctx(), v.actor, id)
 	if err != nil {
 		return err
 	}
-	if len(actions) == 0 { // a request of the sender comes first
-		if actions, err = v.incomingActions(in); err != nil {
-			return err
-		}
+	work, err := v.handling(in)
+	if err != nil {
+		return err
+	}
+	arrivals, err := v.arrivalRows(id)
+	if err != nil {
+		return err
+	}
+	alike, err := v.alikeViews(in)
+	if err != nil {
+		return err
+	}
+	actions, err := v.allIncomingActions(in)
+	if err != nil {
+		return err
 	}
 	body := incomingBody{PDF: incomingURL(id) + "/pdf", Subject: in.Subject, Code: in.Code, Type: v.typeName(in.Type),
-		Priority: v.priority(in.Priority), FromLine: v.agencyName(in.From) + " (" + string(in.From) + ")",
+		Priority: v.priority(in.Priority), FromLine: v.fromLine(in), Next: v.nextRows(next), Work: work, Arrivals: arrivals, Alike: alike,
 		Status: v.statusChip(in.Status), Verdict: v.verdictView(in.Report), Facts: v.incomingFacts(in),
 		Details: facts(fact{v.say("fact.size"), v.bytes(in.PDF.Size)}, fact{v.say("fact.digest"), string(in.PDF.Digest)}),
 		Events:  v.trail(events), Actions: actions}
+	if in.Merged != "" {
+		body.Merged = incomingURL(in.Merged)
+	}
 	if in.ArrivalNumber > 0 {
 		body.Stamp = &stampView{Agency: v.agencyName(in.Agency), Number: twoDigits(in.ArrivalNumber), Day: day(in.Registered)}
 	}
 	return v.showWith("incoming", in.Subject, body, problem)
+}
+
+// fromLine names the sender with its code, and what the document came on where that is paper.
+func (v *visit) fromLine(in *exchange.Incoming) string {
+	line := v.sender(in)
+	if in.From != "" {
+		line += " (" + string(in.From) + ")"
+	}
+	if in.Medium == exchange.MediumPaper {
+		line += " · " + v.say("medium.paper")
+	}
+	return line
+}
+
+// allIncomingActions puts the answer to the sender's open request first, then the next act, then the work inside the agency.
+func (v *visit) allIncomingActions(in *exchange.Incoming) ([]action, error) {
+	acts, err := v.answers(in)
+	if err != nil {
+		return nil, err
+	}
+	if in.Merged != "" {
+		return nil, nil
+	}
+	if len(acts) == 0 { // a request of the sender comes first
+		if acts, err = v.incomingActions(in); err != nil {
+			return nil, err
+		}
+	}
+	h, err := v.srv.cfg.Service.Handling(v.ctx(), v.actor, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	inside, err := v.workActions(in, &h)
+	if err != nil {
+		return nil, err
+	}
+	if len(acts) > 0 && acts[0].Wait && len(inside) > 0 && inside[0].Key == "part" {
+		inside[0].Primary = true // whose turn it is has a part of the work
+		acts = nil
+	}
+	return append(acts, inside...), nil
 }
 
 func (v *visit) incomingFacts(in *exchange.Incoming) []fact {
@@ -48,12 +103,12 @@ func (v *visit) incomingFacts(in *exchange.Incoming) []fact {
 	if in.ArrivalNumber > 0 {
 		arrival = twoDigits(in.ArrivalNumber) + "/" + strconv.Itoa(in.ArrivalYear)
 	}
-	return facts(fact{v.say("fact.from"), v.agencyName(in.From)}, fact{v.say("fact.code"), in.Code},
+	return facts(fact{v.say("fact.from"), v.sender(in)}, fact{v.say("fact.code"), in.Code},
 		fact{v.say("fact.issued"), day(in.Issued)}, fact{v.say("fact.signer"), in.SignerName},
 		fact{v.say("fact.priority"), in.Priority.In(v.lang)},
 		fact{v.say("fact.received"), moment(in.Received)}, fact{v.say("fact.arrival"), arrival},
 		fact{v.say("fact.registered"), moment(in.Registered)}, fact{v.say("fact.due"), day(in.Due)},
-		fact{v.say("fact.assignee"), v.personName(in.Assignee)}, fact{v.say("fact.note"), in.Note})
+		fact{v.say("work.due"), day(in.TaskDue)}, fact{v.say("fact.assignee"), v.personName(in.Assignee)}, fact{v.say("fact.note"), in.Note})
 }
 
 func (v *visit) personName(id registry.PersonID) string {
@@ -79,23 +134,12 @@ func (v *visit) incomingActions(in *exchange.Incoming) ([]action, error) {
 			continue
 		}
 		key := string(act)
-		a := action{Key: key, URL: incomingURL(in.ID) + "/" + key, Primary: len(acts) == 0 && act != exchange.ActRefuse,
-			Label: v.say("act." + key), Hint: v.sayOr("act."+key+".hint", ""), Button: v.say("act." + key + ".button"),
-			NoteLabel: v.say("act.note")}
-		switch act {
-		case exchange.ActAssign:
-			a.Assign, a.Note = true, true
-			people, err := v.colleagues()
-			if err != nil {
-				return nil, err
-			}
-			a.People = people
-		case exchange.ActFinish:
-			a.Note = true
-		case exchange.ActRefuse:
-			a.Danger, a.Note, a.NoteRequired, a.NoteLabel = true, true, true, v.say("act.refuse.reason")
+		f, err := v.incomingForm(in, act)
+		if err != nil {
+			return nil, err
 		}
-		acts = append(acts, a)
+		acts = append(acts, action{Key: key, Primary: len(acts) == 0 && act != exchange.ActRefuse, Big: len(f.Fields) > 1, Form: f,
+			Label: v.say("act." + key), Hint: v.sayOr("act."+key+".hint", "")})
 	}
 	waiting := map[exchange.Status]string{exchange.StatusArrived: "register", exchange.StatusRegistered: "assign",
 		exchange.StatusAssigned: "process", exchange.StatusProcessing: "process"}[in.Status]
@@ -121,31 +165,41 @@ func (v *visit) colleagues() ([]option, error) {
 }
 
 func (s *server) incomingAct(v *visit) error {
-	if err := v.r.ParseForm(); err != nil {
-		return formError(err)
+	act := v.r.PathValue("act")
+	if act == "merge" || act == "apart" {
+		return s.decide(v)
 	}
-	id, note, act := v.incomingID(), v.line("note"), v.r.PathValue("act")
-	var err error
-	switch act {
-	case "register":
-		_, err = s.cfg.Service.Register(v.ctx(), v.actor, id)
-	case "assign":
-		_, err = s.cfg.Service.Assign(v.ctx(), v.actor, id, registry.PersonID(v.r.PostFormValue("person")), note)
-	case "process":
-		_, err = s.cfg.Service.Process(v.ctx(), v.actor, id, note)
-	case "finish":
-		_, err = s.cfg.Service.Finish(v.ctx(), v.actor, id, note)
-	case "refuse":
-		_, err = s.cfg.Service.Refuse(v.ctx(), v.actor, id, note)
-	case "agree", "decline":
-		_, err = s.cfg.Service.AnswerRequest(v.ctx(), v.actor, id, act == "agree", note)
-	default:
-		return errNoPage
+	in, err := s.cfg.Service.Incoming(v.ctx(), v.actor, v.incomingID())
+	if err != nil {
+		return err
+	}
+	f, err := v.actForm(in, act)
+	if err != nil {
+		return err
+	}
+	if err = v.fill(f); err == nil {
+		err = v.incomingWork(act, f)
 	}
 	if err != nil {
-		return v.incoming(id, err)
+		return v.incoming(in.ID, err)
 	}
-	return v.see(incomingURL(id), act)
+	return v.see(incomingURL(in.ID), act)
+}
+
+// actForm is the form of an act as the page shows it to this actor. Where the page does not offer the act, it is a form
+// of the fields that the service asks for, so that the service says why it may not be done.
+func (v *visit) actForm(in *exchange.Incoming, act string) (*form, error) {
+	offered, err := v.allIncomingActions(in)
+	if err != nil {
+		return nil, err
+	}
+	for i := range offered {
+		if offered[i].Key == act && offered[i].Form != nil {
+			return offered[i].Form, nil
+		}
+	}
+	return v.form(act, v.r.URL.Path, field{Name: "person"}, field{Name: "due", Kind: fieldDate}, field{Name: "with"}, field{Name: "kind"},
+		field{Name: "answer"}, field{Name: "note", Kind: fieldLong, Max: limitNote}), nil
 }
 
 func (s *server) incomingPDF(v *visit) error {

@@ -60,7 +60,7 @@ func (s *server) incomingList(v *visit) error {
 	if err != nil {
 		return err
 	}
-	body := incomingListBody{Filter: v.filter("filter.incoming", q), Pager: pager(v.r, found.Next)}
+	body := incomingListBody{Filter: v.filter("filter.incoming", q), Pager: pager(v.r, found.Next), CanScan: v.can(exchange.ActRegister)}
 	for _, st := range []exchange.Status{exchange.StatusArrived, exchange.StatusRegistered, exchange.StatusAssigned,
 		exchange.StatusProcessing, exchange.StatusFinished, exchange.StatusRefused} {
 		body.Filter.States = append(body.Filter.States, option{Value: string(st),

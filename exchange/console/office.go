@@ -1,7 +1,6 @@
 package console
 
 import (
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -189,19 +188,12 @@ func (v *visit) afterSending(d *exchange.Document) ([]action, error) {
 			acts = append(acts, action{Key: "retry", URL: documentURL(d.ID) + "/retry", Primary: true, Label: v.say("act.retry"), Hint: v.say("act.retry.hint"), Button: v.say("act.retry.button")})
 		}
 	}
-	if slices.ContainsFunc(exchange.RolesFor(exchange.ActRecall), v.actor.Has) {
-		acts = append(acts, action{Key: "recall", URL: documentURL(d.ID) + "/recall", Danger: true, Note: true, NoteRequired: true,
-			Label: v.say("act.recall"), Button: v.say("act.recall.button"), NoteLabel: v.say("act.recall.reason")})
+	if v.can(exchange.ActRecall) && d.Archived.IsZero() {
+		for _, kind := range []string{"recall", "update", "replace"} {
+			acts = append(acts, action{Key: kind, URL: documentURL(d.ID) + "/" + kind, Link: true, Label: v.say("act." + kind), Hint: v.say("act." + kind + ".hint"), Button: v.say("act." + kind + ".open")})
+		}
 	}
 	return acts, nil
-}
-
-func (s *server) recall(v *visit) error {
-	if err := v.r.ParseForm(); err != nil {
-		return formError(err)
-	}
-	_, err := s.cfg.Service.RequestRecall(v.ctx(), v.actor, v.documentID(), nil, v.line("note"))
-	return v.acted(err, "recall")
 }
 
 func (s *server) retry(v *visit) error {
@@ -224,9 +216,11 @@ func (v *visit) answers(in *exchange.Incoming) ([]action, error) {
 			continue
 		}
 		label := v.say("act.answer", n.Kind.In(v.lang), n.Reason)
+		decline := v.form("decline", incomingURL(in.ID)+"/decline", v.note(v.say("act.decline.reason"), true))
+		decline.Danger = true
 		return []action{
-			{Key: "agree", URL: incomingURL(in.ID) + "/agree", Primary: true, Label: label, Hint: v.say("act.answer.hint"), Button: v.say("act.agree.button"), Note: true, NoteLabel: v.say("act.note")},
-			{Key: "decline", URL: incomingURL(in.ID) + "/decline", Danger: true, Label: v.say("act.decline"), Button: v.say("act.decline.button"), Note: true, NoteRequired: true, NoteLabel: v.say("act.decline.reason")},
+			{Key: "agree", Primary: true, Label: label, Hint: v.noticeText(n), Form: v.form("agree", incomingURL(in.ID)+"/agree", v.note(v.say("act.note"), false))},
+			{Key: "decline", Label: v.say("act.decline"), Form: decline},
 		}, nil
 	}
 	return nil, nil
@@ -239,23 +233,5 @@ func (s *server) bookFile(v *visit) error {
 	if err != nil {
 		return err
 	}
-	var write func(io.Writer) error
-	var kind string
-	format := v.r.PathValue("format")
-	switch format {
-	case "pdf":
-		kind, write = "application/pdf", paper.PDF
-	case "xlsx":
-		kind, write = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", paper.XLSX
-	default:
-		return errNoPage
-	}
-	var b strings.Builder
-	if err := write(&b); err != nil {
-		return err
-	}
-	v.w.Header().Set("Content-Type", kind)
-	v.w.Header().Set("Content-Disposition", `attachment; filename="`+plainName(v.r.PathValue("book")+"-"+strconv.Itoa(year))+"."+format+`"`)
-	_, _ = io.WriteString(v.w, b.String()) // the reader has gone away: nobody to tell
-	return nil
+	return v.paper(paper, v.r.PathValue("book")+"-"+strconv.Itoa(year), v.r.PathValue("format"))
 }

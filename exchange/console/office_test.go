@@ -49,7 +49,7 @@ func testRecall(t *testing.T, h *hub, d *exchange.Document) {
 	in := incomingURL(h.inbox(t, "lan")[0].ID)
 	other.get(in+"/pdf", http.StatusOK) // opened: its clerk has to be asked
 	wants(t, clerk.post(documentURL(d.ID)+"/recall", http.StatusUnprocessableEntity, nil), `id="problem"`)
-	wants(t, clerk.post(documentURL(d.ID)+"/recall", http.StatusOK, url.Values{"note": {"gửi nhầm bản"}}), "Đã gửi yêu cầu thu hồi", "gửi nhầm bản")
+	wants(t, clerk.post(documentURL(d.ID)+"/recall", http.StatusOK, url.Values{"to": {"H03.12", "H03.14"}, "note": {"gửi nhầm bản"}}), "Đã gửi yêu cầu thu hồi", "gửi nhầm bản")
 	h.until(t, "the question", func() bool { return strings.Contains(other.get(in, http.StatusOK), "gửi nhầm bản") })
 	wants(t, other.get(in, http.StatusOK), "Nơi gửi yêu cầu thu hồi", "Đồng ý")
 	wants(t, other.post(in+"/agree", http.StatusOK, nil), "Đã đồng ý")

@@ -111,8 +111,8 @@ func incomingURL(id exchange.IncomingID) string { return "/incoming/" + string(i
 
 func (v *visit) incomingRow(in *exchange.Incoming) incomingRow {
 	row := incomingRow{URL: incomingURL(in.ID), Subject: in.Subject, Code: in.Code, Type: v.typeName(in.Type),
-		Issued: day(in.Issued), From: v.agencyName(in.From), FromCode: string(in.From), Received: in.Received,
-		Due: day(in.Due), Priority: v.priority(in.Priority), Late: v.late(in.Due, in.Status),
+		Issued: day(in.Issued), From: v.sender(in), FromCode: string(in.From), Received: in.Received,
+		Due: day(workDue(in)), Priority: v.priority(in.Priority), Late: v.late(workDue(in), in.Status),
 		Verdict: v.indicationChip(in.Verdict), Status: v.statusChip(in.Status)}
 	if in.ArrivalNumber > 0 {
 		row.Arrival = v.say("arrival.number", strconv.Itoa(in.ArrivalNumber))

@@ -37,7 +37,7 @@ func languages() []string { return []string{"vi", "en"} }
 // screens are the pages; each is a file of templates/ that defines "content".
 func screens() []string {
 	return []string{"login", "home", "incoming_list", "outgoing_list", "document", "ticket", "incoming", "compose", "send",
-		"sent", "register", "rate", "check", "agencies", "people", "account", "table", "webhooks", "webhook", "error"}
+		"sent", "register", "rate", "check", "agencies", "people", "account", "table", "form", "tasks", "compare", "numbers", "search", "calendar", "webhooks", "webhook", "error"}
 }
 
 // voice speaks one language: its texts, its numbers, its templates.
@@ -130,6 +130,12 @@ func newVoices(assets *assets) (map[string]*voice, error) {
 		if err := json.Unmarshal(raw, &v.texts); err != nil {
 			return nil, fmt.Errorf("reading catalog %s: %w", lang, err)
 		}
+		if raw, err = localeFiles.ReadFile("locale/" + lang + ".office.json"); err != nil { // the registry office
+			return nil, fmt.Errorf("reading catalog: %w", err)
+		}
+		if err := json.Unmarshal(raw, &v.texts); err != nil {
+			return nil, fmt.Errorf("reading catalog %s: %w", lang, err)
+		}
 		if err := v.parse(assets); err != nil {
 			return nil, err
 		}
@@ -166,9 +172,27 @@ func (v *voice) functions(assets *assets) template.FuncMap {
 		"datetime":  moment,
 		"rfc3339":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"icon":      icon,
+		"marked":    marked,
+		"fieldIs":   fieldIs,
 		"asset":     assets.url,
 		"assetBase": func(dir string) string { return "/static/" + dir },
 	}
+}
+
+// fieldIs are the attributes that tell a browser and a screen reader what a field wants and what is wrong with it.
+func fieldIs(f field) template.HTMLAttr {
+	attributes := ""
+	if f.Required {
+		attributes = "required "
+	}
+	id := template.HTMLEscapeString(f.ID) // made of keys of ours and of codes from a form
+	switch {
+	case f.Error != "":
+		attributes += `aria-invalid="true" aria-describedby="e-` + id + `"`
+	case f.Hint != "" || f.Max > 0:
+		attributes += `aria-describedby="h-` + id + `"`
+	}
+	return template.HTMLAttr(attributes) //nolint:gosec // the only part that is not ours is escaped
 }
 
 // render runs a whole screen before a byte is sent, so that a failure can still become an error page.

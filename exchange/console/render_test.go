@@ -115,7 +115,7 @@ func TestCatalogsHaveTheSameKeysAndHoles(t *testing.T) {
 // dynamicPrefixes are families of keys whose last part is a code.
 func dynamicPrefixes() []string {
 	return []string{"status.", "transport.", "channel.", "competence.", "role.", "done.", "act.",
-		"queue.", "step.", "check.", "word.", "book.", "lang.", "error.", "sig.covers.", "rate.of.", "register.", "webhook.", "simulate."}
+		"queue.", "step.", "check.", "word.", "book.", "lang.", "error.", "sig.covers.", "rate.of.", "register.", "webhook.", "simulate.", "next.", "field.", "opinion.", "work.", "alike.", "medium.", "tasks.", "series.", "request."}
 }
 
 // TestKeysInUse finds keys that the code or a template asks for and no catalog has, and texts that nobody asks for.
@@ -319,9 +319,20 @@ func sampleBodies(v *voice) map[string][]any {
 		Signatures: []signatureView{{Signer: "Lý Thái Hải", Organization: "UBND", Chip: ok, Facts: []fact{{"Dạng", "B-T"}}, Reasons: []reasonView{{"x", "y"}}}}}
 	event := eventRow{What: "Đã ký duyệt: Lý Thái Hải", By: "Lý Thái Hải", Proof: "mục 4", At: at}
 	events := trailView{Older: []eventRow{event, event}, Latest: []eventRow{event}}
+	sample := func(key string) *form {
+		return &form{Key: key, URL: "/x", Button: "b", Hint: "h", Danger: true, Upload: true, Open: true, Fields: []field{
+			{ID: key + "-a", Name: "a", Label: "l", Hint: "h", Kind: fieldText, Value: "v", Error: "e", Max: 30, Required: true},
+			{ID: key + "-b", Name: "b", Label: "l", Kind: fieldLong, Max: 500, Wide: true}, {ID: key + "-c", Name: "c", Label: "l", Kind: fieldSelect, Options: []option{{"1", "A", true}}},
+			{ID: key + "-d", Name: "d", Label: "l", Kind: fieldMany, Options: []option{{"1", "A", true}, {"2", "B", false}}}, {ID: key + "-e", Name: "e", Label: "l", Kind: fieldFile, Accept: ".pdf"},
+			{ID: key + "-f", Name: "f", Label: "l", Kind: fieldDate}, {ID: key + "-g", Name: "g", Kind: fieldHidden, Value: "v"}, {ID: key + "-h", Name: "h", Label: "l", Kind: fieldNumber, Min: "1"}}}
+	}
+	changes := []differenceRow{{"Trích yếu", "a", "b"}}
+	next := []nextRow{{Act: "Phân công", Owner: "Lãnh đạo", Due: "hạn 25/11/2026", Rule: "Điều 22", Late: true}, {Act: "Gửi", Owner: "Hệ thống", Hub: true}}
+	work := &handlingView{Tasks: []taskRow{{"Nông Thị Thủy", "chủ trì", "30/11/2026", "n", "r", ok, true}}, Opinions: []opinionRow{{"Bút phê", "Đặng Văn Sơn", "t", at}},
+		Answer: &registerCell{Text: "05/SNV", URL: "/documents/1"}, Slip: "/incoming/1/slip/"}
+	alike := alikeView{Other: "/incoming/2", Code: "c", Subject: "s", Why: "w", Compare: "/incoming/1/compare/2", Merge: sample("merge"), Apart: sample("apart")}
 	acts := []action{{Key: "seal", URL: "/documents/1/sign", Label: "l", Hint: "h", Button: "b", Primary: true, Passphrase: true, Hidden: []fact{{"step", "seal"}}},
-		{Key: "assign", URL: "/x", Label: "l", Button: "b", Assign: true, People: []option{{"1", "A", false}}, Note: true, NoteLabel: "n"},
-		{Key: "refuse", URL: "/x", Label: "l", Button: "b", Danger: true, Note: true, NoteRequired: true, NoteLabel: "n"}}
+		{Key: "assign", Label: "l", Form: sample("assign")}, {Key: "update", URL: "/x", Label: "l", Button: "b", Link: true}}
 	deliveries := []deliveryRow{{Name: "Sở Nội vụ", Recipient: "H03.12", Channel: "Trong hệ thống", Arrival: "số đến 4", Trouble: "t", Status: ok, Updated: at,
 		Receipts: []receiptRow{{"/documents/1/receipts/1", "01 Đã đến", at}}}}
 	return map[string][]any{
@@ -331,11 +342,12 @@ func sampleBodies(v *voice) map[string][]any {
 		"incoming_list": {incomingListBody{Filter: filter, Rows: in, Pager: pagerView{"/incoming", "/incoming?after=x"}}, incomingListBody{Filter: filter}, incomingListBody{}},
 		"outgoing_list": {outgoingListBody{Filter: filter, Rows: out, Pager: pagerView{Next: "/x"}, CanDraft: true}, outgoingListBody{Filter: filter}, outgoingListBody{CanDraft: true}},
 		"document": {documentBody{URL: "/documents/1", PDF: "/documents/1/pdf", Subject: "s", Code: "05/QĐ-UBND", Type: "Quyết định", Priority: "Khẩn",
-			State: ok, Steps: v.steps("seal"), Verdict: verdict, Every: "3s", Deliveries: deliveries, Requests: []requestView{{"Yêu cầu thu hồi: gửi nhầm", at, deliveries}}, Facts: []fact{{"Người ký", "A"}}, Details: []fact{{"a", "b"}}, Events: events, Actions: acts},
+			State: ok, Steps: v.steps("seal"), Verdict: verdict, Every: "3s", Deliveries: deliveries, Requests: []requestView{{"Yêu cầu thu hồi: gửi nhầm", at, deliveries}}, Next: next, Returned: true, Versions: []versionRow{{"Bản 1", "A", "n", "d", at, changes, true}}, Comments: []commentRow{{"Bản 1", "A", "t", at, true}}, Facts: []fact{{"Người ký", "A"}}, Details: []fact{{"a", "b"}}, Events: events, Actions: acts},
 			documentBody{State: ok}, documentBody{State: ok, Actions: []action{{Key: "w", Primary: true, Wait: true, Label: "l", Hint: "h"}}},
 			documentBody{State: ok, Actions: []action{{Key: "s", Primary: true, Link: true, URL: "/x", Label: "l", Button: "b"}}}},
 		"incoming": {incomingBody{PDF: "/incoming/1/pdf", Subject: "s", Code: "c", Type: "t", Priority: "Khẩn", FromLine: "f", Status: ok,
-			Stamp: &stampView{"Sở Nội vụ", "04", "23/11/2026"}, Verdict: verdict, Facts: []fact{{"a", "b"}}, Events: events, Actions: acts}, incomingBody{Status: ok}},
+			Stamp: &stampView{"Sở Nội vụ", "04", "23/11/2026"}, Verdict: verdict, Merged: "/incoming/3", Next: next, Work: work, Alike: []alikeView{alike},
+			Arrivals: []arrivalRow{{Channel: "Trục", Ref: "r", PDF: "/p", At: at, State: ok, Differences: changes}}, Facts: []fact{{"a", "b"}}, Events: events, Actions: acts}, incomingBody{Status: ok}},
 		"ticket": {ticketBody{URL: "/documents/1/ticket", DocumentURL: "/documents/1", Subject: "Về việc triển khai gửi nhận văn bản điện tử", Code: "05/QĐ-UBND", Step: "approve", StepName: v.say("act.approve"), Ticket: "x",
 			Agent: agentAddress, Connector: connectorAddress, Method: "SignApproved", File: "/sign/x/a.pdf", Upload: "/sign/x/upload", Limit: "l", Certificates: []option{{"a", "Lý Thái Hải · đến 23/11/2028", true}, {"b", "Lý Thái Hải · đến 01/02/2027", false}},
 			Facts: []fact{{v.say("ticket.certificate"), "Lý Thái Hải · đến 23/11/2028"}, {v.say("ticket.digest", "SHA-256"), strings.Repeat("0123456789abcdef", 4)}, {v.say("ticket.expires"), "23/11/2026 08:40"}}}, ticketBody{}},
@@ -348,7 +360,7 @@ func sampleBodies(v *voice) map[string][]any {
 		"sent":     {sentBody{Filter: filter, Documents: []sentDocument{{"/documents/1", "c", "s", at, deliveries}}, Pager: pagerView{Next: "/x"}}, sentBody{Filter: filter}, sentBody{}},
 		"register": {registerBody{Title: "t", Lead: "l", PDF: "/books/out/pdf?year=2026", XLSX: "/books/out/xlsx?year=2026", Years: []option{{"2026", "2026", true}}, Columns: []string{"a", "b"}, Rows: []registerRow{{Cells: cells(registerCell{Text: "1", URL: "/x", Label: "a"}, "2"), Cancelled: true}}}, registerBody{}},
 		"rate": {rateBody{From: "2026-01-01", To: "2026-11-23", Rate: "98,75%", Sentence: "s", Population: 3, Facts: []fact{{"a", "1"}},
-			Bars: []rateBar{{"Sở Nội vụ", "50%", "2", "1", 500, true}}, Causes: []rateCause{{"c", "1", "o", "n", "/rate/gap"}}}, rateBody{}, rateBody{Population: 1}},
+			Bars: []rateBar{{"Sở Nội vụ", "50%", "2", "1", 500, true}}, Causes: []rateCause{{"c", "1", "o", "n", "/rate/gap"}}, Quarters: []fact{{"Quý 4 năm 2026", "?quarter=2026Q4"}}}, rateBody{}, rateBody{Population: 1}},
 		"check":    {checkBody{File: "a.pdf", Limit: "l", Verdict: verdict, Pictures: &picturesView{Note: "n", Pairs: []picturePair{{"1", "data:image/jpeg;base64,eA==", ""}, {"2", "", "data:image/jpeg;base64,eA=="}}}}, checkBody{Explain: []fact{{"a", "b"}}}},
 		"agencies": {agenciesBody{Filter: filter, Rows: []agencyRow{{"H03", "UBND tỉnh", "Bắc Kạn", "UBND", "ubnd@backan.example", "", ok}}, CanAdd: true}, agenciesBody{}},
 		"people": {peopleBody{Agency: "a", AgencyID: "H03", Agencies: []option{{"H03", "UBND", true}}, Roles: []option{{"clerk", "Văn thư", true}},
@@ -357,6 +369,14 @@ func sampleBodies(v *voice) map[string][]any {
 			Certificates: []certificateRow{{"s", "f", "i", at, ok}}}}}},
 		"table": {tableBody{Title: "t", Lead: "l", Crumb: fact{"c", "/x"}, Notes: []string{"n"}, Columns: []string{"a", "b"}, Pager: pagerView{Next: "/x"},
 			Rows: []registerRow{{Cells: cells(registerCell{Text: "1", URL: "/x", Label: "a"}, "2", "")}}}, tableBody{Empty: "e"}},
+		"form":  {formBody{Title: "t", Lead: "l", Crumb: fact{"c", "/x"}, Notes: []string{"n"}, Facts: []fact{{"a", "b"}}, Form: sample("scan")}, formBody{}},
+		"tasks": {tasksBody{Tabs: []tabView{{"Chủ trì", "/tasks", true}, {"Phối hợp", "/tasks?view=co", false}}, Lead: "l", Rows: in}, tasksBody{}},
+		"compare": {compareBody{Crumb: fact{"c", "/alike"}, Left: registerCell{Text: "số đến 01", URL: "/incoming/1"}, Right: registerCell{Text: "số đến 02", URL: "/incoming/2"},
+			LeftPDF: "/a", RightPDF: "/b", Rows: changes, Same: 8, Question: &alike, LeftIs: ok, RightIs: ok}, compareBody{LeftIs: ok, RightIs: ok}},
+		"numbers": {numbersBody{Lead: "l", Kept: []keptNumber{{"05/2026", "Văn bản hành chính", "Nghị quyết kỳ họp", "23/11/2026", "Mai", sample("cancel")}},
+			Series: []seriesRow{{"bcd", "Ban Chỉ đạo", "Thông báo", "BCĐ", "12", ok}}, Reserve: sample("reserve"), Set: sample("series")}, numbersBody{}},
+		"search":   {searchBody{Query: "bao cao", Rows: []foundRow{{"/documents/1", "V/v báo cáo <nhanh>", "05/UBND", "Lý Thái Hải", "Văn bản đi", "23/11/2026", ok}}, Pager: pagerView{Next: "/x"}}, searchBody{Query: "x"}, searchBody{}},
+		"calendar": {calendarBody{Days: []calendarRow{{"16/02/2026", "Tết Nguyên đán", ok, "/calendar/2026-02-16/remove"}}, Set: sample("calendar")}, calendarBody{}},
 		"webhooks": {hooksBody{Rows: []hookRow{{Path: "/webhooks/1", URL: "https://nhan.example.vn/vanthu", Description: "Phần mềm một cửa", Events: "document.sent", Sent: "12", Waiting: "3", State: ok}},
 			New: hookForm{"https://x", "d", "document.*"}}, hooksBody{}},
 		"webhook": {hookBody{Hook: hookRow{Path: "/webhooks/1", URL: "https://nhan.example.vn/vanthu", Description: "d", State: ok}, Secret: "whsec_x", Active: true, Facts: []fact{{"a", "b"}},
@@ -370,15 +390,20 @@ func sampleBodies(v *voice) map[string][]any {
 func TestCatalogFilesAreTidy(t *testing.T) {
 	order := map[string][]string{}
 	for _, lang := range languages() {
-		b, err := localeFiles.ReadFile("locale/" + lang + ".json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !json.Valid(b) {
-			t.Fatalf("%s is not JSON", lang)
-		}
-		for _, m := range regexp.MustCompile(`(?m)^ "([^"]+)":`).FindAllSubmatch(b, -1) {
-			order[lang] = append(order[lang], string(m[1]))
+		for _, name := range []string{lang, lang + ".office"} {
+			b, err := localeFiles.ReadFile("locale/" + name + ".json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !json.Valid(b) {
+				t.Fatalf("%s is not JSON", name)
+			}
+			for _, m := range regexp.MustCompile(`(?m)^ "([^"]+)":`).FindAllSubmatch(b, -1) {
+				if slices.Contains(order[lang], string(m[1])) {
+					t.Errorf("%s has %s twice", lang, m[1])
+				}
+				order[lang] = append(order[lang], string(m[1]))
+			}
 		}
 	}
 	if !slices.Equal(order["vi"], order["en"]) {

@@ -92,9 +92,10 @@ type outgoingRow struct {
 }
 
 type incomingListBody struct {
-	Filter filterView
-	Rows   []incomingRow
-	Pager  pagerView
+	Filter  filterView
+	Rows    []incomingRow
+	Pager   pagerView
+	CanScan bool // may register what came on paper
 }
 
 type outgoingListBody struct {
@@ -134,11 +135,12 @@ type eventRow struct {
 
 // action is one thing the actor can do next. Exactly one of a bar is Primary.
 type action struct {
-	Key, URL, Label, Hint, Button, NoteLabel              string
-	Primary, Danger, Wait, Link, Passphrase, Note, Assign bool
-	NoteRequired                                          bool
-	People                                                []option
-	Hidden                                                []fact
+	Key, URL, Label, Hint, Button string
+	Primary, Wait, Link           bool
+	Passphrase                    bool  // asks for the passphrase of a key
+	Big                           bool  // a form of several fields, folded until it is asked for
+	Form                          *form // what is filled in, nil = nothing
+	Hidden                        []fact
 }
 
 type receiptRow struct {
@@ -164,13 +166,22 @@ type documentBody struct {
 	Facts, Details                          []fact
 	Events                                  trailView
 	Actions                                 []action
+	Next                                    []nextRow
+	Versions                                []versionRow
+	Comments                                []commentRow
+	Returned                                bool // given back to its drafter
 }
 
 type stampView struct{ Agency, Number, Day string }
 
 type incomingBody struct {
 	PDF, Subject, Code, Type, Priority, FromLine string
+	Merged                                       string // address of the entry with which it is one
 	Status                                       chip
+	Next                                         []nextRow
+	Work                                         *handlingView
+	Arrivals                                     []arrivalRow
+	Alike                                        []alikeView
 	Stamp                                        *stampView
 	Verdict                                      *verdictView
 	Facts, Details                               []fact
@@ -225,6 +236,7 @@ type registerRow struct {
 type registerBody struct {
 	Title, Lead string
 	PDF, XLSX   string // addresses of the register as a file
+	CSV         string
 	Years       []option
 	Columns     []string
 	Rows        []registerRow
@@ -244,6 +256,7 @@ type rateBody struct {
 	Facts                    []fact
 	Bars                     []rateBar
 	Causes                   []rateCause
+	Quarters                 []fact // the quarterly reports that can be had, with their queries
 }
 
 type checkBody struct {

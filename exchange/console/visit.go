@@ -29,6 +29,8 @@ type visit struct {
 	known  bool // actor is logged in
 	id     string
 	agency map[registry.AgencyID]*registry.Agency
+
+	refused *form // the form that was sent: the page shows it as it was filled in
 }
 
 func (v *visit) ctx() context.Context { return v.r.Context() }
@@ -80,10 +82,11 @@ func (s *server) guard(mux http.Handler) http.Handler {
 // bodyLimit is room for a PDF where one is uploaded and for a form elsewhere.
 func (s *server) bodyLimit(r *http.Request) int64 {
 	const form = 1 << 20
-	if r.URL.Path == "/compose" || r.URL.Path == "/check" || strings.HasSuffix(r.URL.Path, "/ticket/upload") || strings.HasPrefix(r.URL.Path, ticketDoor) {
+	switch path := r.URL.Path; {
+	case path == "/compose", path == "/check", path == "/scan", strings.HasSuffix(path, "/revise"),
+		strings.HasSuffix(path, "/ticket/upload"), strings.HasPrefix(path, ticketDoor):
 		return s.cfg.MaxPDF + form
-	}
-	if strings.HasSuffix(r.URL.Path, "/sign") {
+	case strings.HasSuffix(path, "/sign"):
 		return imageLimit + form
 	}
 	return form
@@ -274,6 +277,9 @@ func (v *visit) showWith(screen, title string, body any, problem error) error {
 		}
 		status = statusOf(told.Kind)
 		p.Problem = v.problem(told)
+		if v.refused != nil {
+			p.Problem.Fields = v.refused.wrongFields()
+		}
 		v.logged(status, problem)
 	}
 	return v.send(status, screen, p)
@@ -289,10 +295,11 @@ func (v *visit) nav() []navItem {
 		return navItem{Label: v.say(key), URL: path, Current: v.r.URL.Path == path}
 	}
 	group := func(key string) navItem { return navItem{Label: v.say(key), Group: true} }
-	items := []navItem{item("nav.home", "/"), group("nav.documents"), item("nav.incoming", "/incoming"),
+	items := []navItem{item("nav.home", "/"), group("nav.documents"), item("nav.tasks", "/tasks"), item("nav.incoming", "/incoming"),
 		item("nav.outgoing", "/outgoing"), item("nav.sent", "/sent"), group("nav.books"),
 		item("nav.book.incoming", "/registers/incoming"), item("nav.book.outgoing", "/registers/outgoing"),
-		group("nav.tools"), item("nav.rate", "/rate"), item("nav.check", "/check"), item("nav.agencies", "/agencies"),
+		item("nav.book.followup", "/registers/followup"), item("nav.numbers", "/numbers"),
+		group("nav.tools"), item("nav.rate", "/rate"), item("nav.check", "/check"), item("nav.agencies", "/agencies"), item("nav.calendar", "/calendar"),
 		item("nav.account", "/account")}
 	if v.actor.Has(registry.RoleAdministrator) {
 		items = append(items, group("nav.admin"), item("nav.people", "/people"))

@@ -64,6 +64,11 @@ function prepare(root) {
   all(root, "[data-drop]").forEach(dropZone);
   all(root, "[data-filter]").forEach(localFilter);
   all(root, "[data-count]").forEach(counter);
+  all(root, "[data-left]").forEach((label) => {
+    const input = document.getElementById(label.dataset.left);
+    const left = () => { label.textContent = label.dataset.text.replace("{0}", input.maxLength - [...input.value].length); };
+    if (input) { input.addEventListener("input", left); left(); }
+  });
   all(root, "[data-print]").forEach((b) => { b.hidden = false; b.addEventListener("click", () => window.print()); });
   const problem = root.querySelector("#problem");
   if (problem) problem.focus();
@@ -73,7 +78,7 @@ prepare(document);
 // "/" goes to the search box, unless something is being typed.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.closest("input,textarea,select")) return;
-  const box = document.querySelector("input[type=search]");
+  const box = document.querySelector("main input[type=search]") || document.querySelector("input[type=search]");
   if (box) { event.preventDefault(); box.focus(); }
 });
 
