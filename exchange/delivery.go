@@ -274,6 +274,9 @@ func (s *Service) Resume(ctx context.Context) error {
 		if err := s.resumeLater(ctx, tx); err != nil {
 			return err
 		}
+		if err := s.digestAt(ctx, tx, s.clock()); err != nil {
+			return err
+		}
 		ready, err := selectUnarchived(ctx, tx)
 		if err != nil {
 			return err

@@ -123,6 +123,7 @@ func New(cfg Config) (*Service, error) {
 	s.jobs.Handle(jobWatch, s.runWatch)
 	s.jobs.Handle(jobMove, s.runMove)
 	s.jobs.Handle(jobLater, s.runLater)
+	s.jobs.Handle(jobDigest, s.runDigest)
 	return s, nil
 }
 

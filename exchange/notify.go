@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"mime"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -117,16 +118,10 @@ func (s *Service) notifyOne(ctx context.Context, agency *registry.Agency, in *In
 	return notifyDone, nil
 }
 
-// notification is the message (RFC 5322): plain Vietnamese text, the subject in
-// encoded words (RFC 2047), one a line so that no line is over long.
+// notification is the message about one arrival.
 func notification(in *Incoming, sender, from, to, domain string) []byte {
-	subject := []rune("[Văn bản đến] " + in.Code + ": " + in.Subject)
-	if len(subject) > 160 {
-		subject = append(subject[:159], '…')
-	}
-	words := "\r\n " + strings.ReplaceAll(mime.BEncoding.Encode("utf-8", string(subject)), "?= =?", "?=\r\n =?")
-	var text strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\r\n", args...) }
+	var lines []string
+	line := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	line("Cơ quan nhận được một văn bản qua hệ thống vanthu.")
 	line("")
 	line("Số, ký hiệu: %s", in.Code)
@@ -142,16 +137,28 @@ func notification(in *Incoming, sender, from, to, domain string) []byte {
 	line("")
 	line("Văn thư đăng nhập hệ thống để kiểm tra, tiếp nhận và vào sổ văn bản đến.")
 
+	return plainMessage(from, to, "[Văn bản đến] "+in.Code+": "+in.Subject, "<"+string(in.ID)+"@"+domain+">", in.Received, lines)
+}
+
+// plainMessage is a message of Vietnamese text (RFC 5322), the subject in encoded
+// words (RFC 2047), one a line so that no line is over long, the text in Base64.
+func plainMessage(from, to, about, id string, at time.Time, lines []string) []byte {
+	subject := []rune(about)
+	if len(subject) > 160 {
+		subject = append(subject[:159], '…')
+	}
+	words := "\r\n " + strings.ReplaceAll(mime.BEncoding.Encode("utf-8", string(subject)), "?= =?", "?=\r\n =?")
+	text := strings.Join(lines, "\r\n") + "\r\n"
 	var m bytes.Buffer
 	for _, h := range [][2]string{
-		{"From", from}, {"To", to}, {"Subject", words}, {"Date", in.Received.In(Vietnam()).Format("Mon, 02 Jan 2006 15:04:05 -0700")},
-		{"Message-ID", "<" + string(in.ID) + "@" + domain + ">"}, {"Auto-Submitted", "auto-generated"}, {"MIME-Version", "1.0"},
+		{"From", from}, {"To", to}, {"Subject", words}, {"Date", at.In(Vietnam()).Format("Mon, 02 Jan 2006 15:04:05 -0700")},
+		{"Message-ID", id}, {"Auto-Submitted", "auto-generated"}, {"MIME-Version", "1.0"},
 		{"Content-Type", "text/plain; charset=utf-8"}, {"Content-Transfer-Encoding", "base64"},
 	} {
 		m.WriteString(h[0] + ": " + h[1] + "\r\n")
 	}
 	m.WriteString("\r\n")
-	encoded := base64.StdEncoding.EncodeToString([]byte(text.String()))
+	encoded := base64.StdEncoding.EncodeToString([]byte(text))
 	for len(encoded) > 76 {
 		m.WriteString(encoded[:76] + "\r\n")
 		encoded = encoded[76:]

@@ -99,6 +99,7 @@ func (a *api) routes(mux *http.ServeMux) huma.API {
 	a.describeRegistry(described)
 	a.describePlaces(described)
 	a.describeFactors(described)
+	a.describeReminders(described)
 	a.describeDocuments(described)
 	a.describeTickets(described)
 	a.describeIncoming(described)

@@ -188,6 +188,27 @@ type factorOutput struct {
 
 type factorStateOutput struct{ Body registry.TOTPState }
 
+type preferenceInput struct{ Body exchange.Preference }
+
+type preferenceOutput struct{ Body exchange.Preference }
+
+// describeReminders are the calls about mail on deadlines.
+func (a *api) describeReminders(described huma.API) {
+	op := func(id, method, summary string, status int) huma.Operation {
+		return huma.Operation{OperationID: id, Method: method, Path: "/api/v1/me/reminders", Tags: []string{"people"}, Summary: summary,
+			Security: withToken(), DefaultStatus: status, MaxBodyBytes: maxJSON}
+	}
+	register(described, op("getReminders", http.MethodGet, "Tôi được nhắc việc thế nào / How I am reminded", 0),
+		func(ctx context.Context, _ *struct{}) (*preferenceOutput, error) {
+			p, err := a.service.Preference(ctx, actorOf(ctx))
+			return &preferenceOutput{Body: p}, a.told(ctx, err)
+		})
+	register(described, op("setReminders", http.MethodPut, "Đặt nhắc việc / Set reminders", http.StatusNoContent),
+		func(ctx context.Context, in *preferenceInput) (*struct{}, error) {
+			return nil, a.told(ctx, a.service.SetPreference(ctx, actorOf(ctx), in.Body))
+		})
+}
+
 // describeFactors are the calls about the second factor of a login (RFC 6238).
 func (a *api) describeFactors(described huma.API) {
 	op := func(id, method, path, summary string, status int) huma.Operation {
