@@ -71,7 +71,7 @@ func TestDigestAndEscalation(t *testing.T) {
 	if mails(officer) != 0 || mails(leader) != 0 {
 		t.Error("told a week before")
 	}
-	run(day.Add(8 * time.Hour).AddDate(0, 0, -1))
+	run(day.Add(8*time.Hour).AddDate(0, 0, -1))
 	first := mails(officer)
 	if first == 0 || mails(leader) != 0 {
 		t.Errorf("the day before: %d and %d bytes of mail", first, mails(leader))
