@@ -260,6 +260,9 @@ func (s *Service) TicketPDF(ctx context.Context, ticket string) (io.ReadCloser, 
 // UploadSigned takes a whole file that was signed elsewhere: TicketPDF's bytes must be
 // its beginning, and what follows exactly the one new signature of the right person.
 func (s *Service) UploadSigned(ctx context.Context, ticket string, file io.Reader) (*Document, *signing.Report, error) {
+	if _, err := s.OpenTicket(ctx, ticket); err != nil { // before anything is read: who calls may have no account
+		return nil, nil, err
+	}
 	signed, err := s.readPDF(file)
 	if err != nil {
 		return nil, nil, err

@@ -191,18 +191,19 @@ func (c agentCmd) consent(desk *desk, open *keys.Key) agent.Consent {
 	return func(ctx context.Context, job agent.Job) (*keys.Key, func(), error) {
 		fmt.Fprintf(desk.out, "\n%s\n  %s %s\n  %s\n  %s %s\n  %s %x\n", "── Yêu cầu ký số | A signature is asked for ──", job.Hub, job.Document,
 			strings.TrimSpace(job.Code+"  "+job.Subject), "bước | step:", job.Step, job.Hash, job.Digest)
-		switch c.Ask {
-		case "never":
+		if c.Ask == "never" {
 			return open, func() {}, nil
-		case "yes":
-			fmt.Fprint(desk.out, "Ký? Gõ ký (hoặc y) rồi Enter; khác đi là từ chối | Sign? y: ")
-			answer, err := desk.ask(ctx, false)
-			if err != nil {
-				return nil, nil, err
-			}
-			if !isYes(answer) {
-				return nil, nil, agent.ErrRefused
-			}
+		}
+		// What was typed ahead of the question cannot know the digest, so that it answers nothing.
+		fmt.Fprint(desk.out, "Ký? Gõ 4 ký tự cuối của mã băm; khác đi là từ chối | Sign? The last 4 characters of the digest: ")
+		answer, err := desk.ask(ctx, false)
+		if err != nil {
+			return nil, nil, err
+		}
+		if digest := hex.EncodeToString(job.Digest); len(digest) < 4 || !strings.EqualFold(strings.TrimSpace(answer), digest[len(digest)-4:]) {
+			return nil, nil, agent.ErrRefused
+		}
+		if c.Ask == "yes" {
 			return open, func() {}, nil
 		}
 		fmt.Fprint(desk.out, "Mã PIN để ký; để trống là từ chối | PIN to sign, nothing to refuse: ")
@@ -215,14 +216,6 @@ func (c agentCmd) consent(desk *desk, open *keys.Key) agent.Consent {
 		}
 		return c.openWith(pin)
 	}
-}
-
-func isYes(answer string) bool {
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes", "k", "ky", "ký":
-		return true
-	}
-	return false
 }
 
 // desk is where the person is asked: the terminal that the program was started in.

@@ -155,7 +155,7 @@ func startAgent(t *testing.T, first string, args ...string) *deskAgent {
 		}
 	})
 	if first != "" {
-		a.answer(t, "PIN", first)
+		a.reply(t, "PIN", first)
 	}
 	_, a.address, _ = strings.Cut(a.await(t, "Address|Địa chỉ"), ": ")
 	code := a.await(t, "Mã ghép nối")
@@ -200,11 +200,23 @@ func (a *deskAgent) await(t *testing.T, words string) string {
 	}
 }
 
-func (a *deskAgent) answer(t *testing.T, question, text string) {
+func (a *deskAgent) reply(t *testing.T, question, text string) {
 	t.Helper()
 	a.await(t, question)
 	if _, err := io.WriteString(a.stdin, text+"\n"); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// answer types lines; "last" stands for the last four characters of the digest that is shown.
+func (a *deskAgent) answer(t *testing.T, lines ...string) {
+	t.Helper()
+	shown := strings.TrimSpace(a.await(t, "SHA-256"))
+	for i, line := range lines {
+		if line == "last" {
+			line = shown[len(shown)-4:]
+		}
+		a.reply(t, []string{"Ký? Gõ", "PIN"}[i], line)
 	}
 }
 
@@ -233,15 +245,15 @@ func (a *deskAgent) page(t *testing.T, origin, ticket string) (status int, value
 }
 
 // asPage signs a ticket while the person answers at the desk, and gives the signature back to the hub.
-func (d *deskHub) asPage(t *testing.T, a *deskAgent, question, answer string) (problem string) {
+func (d *deskHub) asPage(t *testing.T, a *deskAgent, answer ...string) (problem string) {
 	t.Helper()
 	ticket := d.ticket(t)
-	if question != "" {
+	if len(answer) > 0 {
 		answered := make(chan struct{})
 		defer func() { <-answered }()
 		go func() {
 			defer close(answered)
-			a.answer(t, question, answer)
+			a.answer(t, answer...)
 		}()
 	}
 	_, value, problem := a.page(t, d.base, ticket.Ticket)
@@ -269,8 +281,8 @@ func TestAgentAtTheDesk(t *testing.T) {
 	}
 	state := filepath.Join(dir, "state")
 	desk := startAgent(t, deskPIN, "--hub", d.base, "--key", file, "--ask", "yes", "--state", state)
-	for _, c := range [][2]string{{"ký", ""}, {"", "refused"}, {"không", "refused"}, {"y", ""}} {
-		if problem := d.asPage(t, desk, "Ký? Gõ", c[0]); problem != c[1] {
+	for _, c := range [][2]string{{"last", ""}, {"", "refused"}, {"y", "refused"}, {"last", ""}} {
+		if problem := d.asPage(t, desk, c[0]); problem != c[1] {
 			t.Errorf("answer %q: %q", c[0], problem)
 		}
 	}
@@ -283,7 +295,7 @@ func TestAgentAtTheDesk(t *testing.T) {
 	}
 	if kept := startAgent(t, "", "--hub", d.base, "--key", file, "--ask", "never", "--state", state, "--passphrase-file", pinFile(t)); kept.code != desk.code {
 		t.Error("the pairing code changed")
-	} else if problem := d.asPage(t, kept, "", ""); problem != "" {
+	} else if problem := d.asPage(t, kept); problem != "" {
 		t.Errorf("unattended: %s", problem)
 	}
 }
@@ -322,9 +334,12 @@ func TestAgentWithToken(t *testing.T) {
 		}
 	}
 	desk := startAgent(t, deskPIN, "--hub", d.base, "--token", softHSMModule, "--certificate", filepath.Join(dir, "cert.pem"), "--state", dir)
-	for _, c := range [][2]string{{deskPIN, ""}, {"", "refused"}, {"00000000", "key"}, {deskPIN, ""}} {
-		if problem := d.asPage(t, desk, "PIN", c[0]); problem != c[1] {
-			t.Errorf("%q", problem)
+	for _, c := range []struct {
+		answer []string
+		want   string
+	}{{[]string{"last", deskPIN}, ""}, {[]string{"last", ""}, "refused"}, {[]string{deskPIN}, "refused"}, {[]string{"last", "00000000"}, "key"}, {[]string{"last", deskPIN}, ""}} {
+		if problem := d.asPage(t, desk, c.answer...); problem != c.want {
+			t.Errorf("%q: %q, want %q", c.answer, problem, c.want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
@@ -42,6 +43,7 @@ type server struct {
 	log     *slog.Logger
 	streams eventstream.Places
 	files   http.Handler // the embedded files under /static/
+	doorKey []byte       // of the connector's addresses, as old as the process
 	handler http.Handler
 }
 
@@ -60,7 +62,8 @@ func New(cfg Config) (http.Handler, error) {
 		cfg.Now = time.Now
 	}
 	cfg.Agent, cfg.Connector = cmp.Or(cfg.Agent, agentAddress), cmp.Or(cfg.Connector, connectorAddress)
-	s := &server{cfg: cfg, log: cfg.Logger}
+	s := &server{cfg: cfg, log: cfg.Logger, doorKey: make([]byte, 32)}
+	rand.Read(s.doorKey) // never fails: crypto/rand ends the program instead
 	var err error
 	if s.assets, err = newAssets(); err != nil {
 		return nil, err

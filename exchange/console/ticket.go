@@ -2,6 +2,8 @@ package console
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -25,8 +27,27 @@ const (
 )
 
 // ticketDoor is the address under which the connector, which has no session, fetches and gives back one file. What
-// follows it is a secret that lives ten minutes.
+// follows it is the ticket, which lives ten minutes, and a word that only a page of this console gives: whoever has the
+// ticket by the API is not given the file.
 const ticketDoor = "/sign/"
+
+// doorOf is the connector's address for a ticket, "" of nothing that is one.
+func (s *server) doorOf(secret string) string {
+	mac := hmac.New(sha256.New, s.doorKey)
+	mac.Write([]byte(secret))
+	return ticketDoor + secret + "." + hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// atDoor gives the ticket in the address of a request; its door must be ours.
+func (v *visit) atDoor() (secret string, err error) {
+	given := v.r.PathValue("ticket")
+	secret, _, _ = strings.Cut(given, ".")
+	if !hmac.Equal([]byte(v.srv.doorOf(secret)), []byte(ticketDoor+given)) {
+		return "", errNoPage
+	}
+	_, err = v.srv.cfg.Service.OpenTicket(v.ctx(), secret)
+	return secret, err
+}
 
 // loggedPath is a path without the ticket in it.
 func loggedPath(path string) string {
@@ -120,7 +141,7 @@ func (v *visit) ticket(t *exchange.Ticket, secret string, problem error) error {
 	step := string(t.Step)
 	body := ticketBody{URL: url + "/ticket", DocumentURL: url, Subject: t.Subject, Code: v.code(d), Step: step, StepName: v.say("act." + step),
 		Ticket: secret, Certificate: t.Certificate, Agent: v.srv.cfg.Agent, Connector: v.srv.cfg.Connector, Method: connectorMethod(t.Step),
-		File: ticketDoor + secret + "/" + name, Upload: ticketDoor + secret + "/upload", Name: name, Limit: v.say("compose.limit", v.bytes(v.srv.cfg.MaxPDF))}
+		File: v.srv.doorOf(secret) + "/" + name, Upload: v.srv.doorOf(secret) + "/upload", Name: name, Limit: v.say("compose.limit", v.bytes(v.srv.cfg.MaxPDF))}
 	signer := ""
 	for i := range known {
 		chosen := known[i].Fingerprint == t.Certificate
@@ -234,8 +255,8 @@ func (s *server) ticketUpload(v *visit) error {
 
 // connectorFile is what the connector fetches.
 func (s *server) connectorFile(v *visit) error {
-	secret := v.r.PathValue("ticket")
-	if _, err := s.cfg.Service.OpenTicket(v.ctx(), secret); err != nil {
+	secret, err := v.atDoor()
+	if err != nil {
 		return err
 	}
 	return v.givenOut(secret, v.id)
@@ -265,6 +286,10 @@ func (s *server) connectorUpload(v *visit) error {
 }
 
 func (v *visit) connectorReturn() error {
+	secret, err := v.atDoor()
+	if err != nil {
+		return err
+	}
 	parts, err := v.r.MultipartReader()
 	if err != nil {
 		return formError(err)
@@ -280,7 +305,7 @@ func (v *visit) connectorReturn() error {
 		if part.FileName() == "" {
 			continue
 		}
-		_, _, err = v.srv.cfg.Service.UploadSigned(v.ctx(), v.r.PathValue("ticket"), part)
+		_, _, err = v.srv.cfg.Service.UploadSigned(v.ctx(), secret, part)
 		return err
 	}
 }

@@ -237,6 +237,11 @@ func TestTicketsInTheBrowser(t *testing.T) {
 	}{{h.device(t, "duc"), `"Status":1`, "không phải bằng chứng thư đã chọn"}, {h.device(t, "hai"), `"Status":0`, "Đã ký duyệt"}} {
 		service.key = c.key
 		ticketOf(h.draft(t, "ký bằng công cụ VGCA", 0, time.Time{}))
+		secret, err := ask[string](b, `document.querySelector("[data-ticket]").dataset.ticket`)
+		check(t, err)
+		if response, err := http.Get(h.server.URL + ticketDoor + secret + "/a.pdf"); err != nil || response.Body.Close() != nil || response.StatusCode != http.StatusNotFound {
+			t.Errorf("the file goes to whoever has the ticket alone: %v, %v", response, err)
+		}
 		b.tap("[data-connector] button")
 		if said := <-service.said; !strings.Contains(said, c.said) {
 			t.Errorf("the hub answered %s", said)

@@ -113,7 +113,7 @@ func (p *Peers) tell(ctx context.Context, to registry.AgencyID, e Event) error {
 // lastHub gives the hub that speaks for an agency, or did last: what is told of the past goes there too.
 func (p *Peers) lastHub(ctx context.Context, code registry.AgencyID) (hub string, err error) {
 	err = p.cfg.DB.View(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		hub, _, err = selectEver(ctx, tx, code)
+		hub, _, err = selectEver(ctx, tx, code, p.now())
 		return err
 	})
 	if err == nil && hub == "" {
@@ -380,7 +380,7 @@ func (p *Peers) takeReceipt(ctx context.Context, from *Hub, r receipt) error {
 func (p *Peers) spokeFor(ctx context.Context, hub *Hub, code registry.AgencyID) error {
 	var last string
 	err := p.cfg.DB.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
-		last, _, err = selectEver(ctx, tx, code)
+		last, _, err = selectEver(ctx, tx, code, p.now())
 		return err
 	})
 	if err == nil && last != hub.ID {

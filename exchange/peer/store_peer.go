@@ -187,14 +187,15 @@ func selectHolder(ctx context.Context, tx *sqldb.Tx, code registry.AgencyID, at 
 	return hub, err
 }
 
-// selectEver gives the hub that a code was last given to, "" for none.
-func selectEver(ctx context.Context, tx *sqldb.Tx, code registry.AgencyID) (hub string, open bool, err error) {
+// selectEver gives the hub that a code was last given to, "" for none, and whether it has not ended by now: an end that is
+// still to come gives the code to nobody else.
+func selectEver(ctx context.Context, tx *sqldb.Tx, code registry.AgencyID, now time.Time) (hub string, open bool, err error) {
 	var until int64
 	err = tx.QueryRow(ctx, `SELECT hub, until FROM peer_agency WHERE code = $1`, string(code)).Scan(&hub, &until)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", false, nil
 	}
-	return hub, until == 0, err
+	return hub, until == 0 || until > sqldb.Micros(now), err
 }
 
 func selectHeld(ctx context.Context, tx *sqldb.Tx, hub string) ([]registry.AgencyID, error) {

@@ -188,7 +188,7 @@ func (p *Peers) learnAgency(ctx context.Context, h *Hub, c registry.Delta) (prob
 	var holder string
 	var stays bool
 	err = p.cfg.DB.View(ctx, func(ctx context.Context, tx *sqldb.Tx) (err error) {
-		holder, stays, err = selectEver(ctx, tx, a.ID)
+		holder, stays, err = selectEver(ctx, tx, a.ID, p.now())
 		return err
 	})
 	if err != nil {
@@ -204,8 +204,8 @@ func (p *Peers) learnAgency(ctx context.Context, h *Hub, c registry.Delta) (prob
 	if old != nil && old.Channel != exchange.ChannelHub && (c.Op != registry.OpDelete || holder != h.ID) {
 		return "this hub knows it with the channel " + old.Channel, nil
 	}
-	if problem, err = p.takeAgency(ctx, h, c, old != nil); err != nil {
-		return "", err
+	if problem, err = p.takeAgency(ctx, h, c, old != nil); err != nil || problem != "" {
+		return problem, err
 	}
 	err = p.cfg.DB.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		return upsertAgency(ctx, tx, a.ID, h.ID, a.ValidFrom, a.ValidTo)

@@ -10,12 +10,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -385,6 +387,39 @@ func TestJournal(t *testing.T) {
 	}
 	if _, err := agent.OpenJournal(filepath.Join(name, "x"), time.Now); !errors.Is(err, agent.ErrJournal) {
 		t.Errorf("no such folder: %v", err)
+	}
+}
+
+// TestJournalOfTwo: two programs with one journal write one chain, and each knows what the other used.
+func TestJournalOfTwo(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "journal.jsonl")
+	var both [2]*agent.Journal
+	for i := range both {
+		j, err := agent.OpenJournal(name, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer j.Close()
+		both[i] = j
+	}
+	var wait sync.WaitGroup
+	for i, j := range both {
+		wait.Go(func() {
+			for n := range 20 {
+				if err := j.Add(agent.EventSigned, agent.Record{Ticket: fmt.Sprint(i, n)}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	j, err := agent.OpenJournal(name, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if strings.Count(read(t, name), "\n") != 40 || !j.Used("0 19") || !j.Used("1 19") {
+		t.Errorf("not all is there:\n%s", read(t, name))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -45,10 +46,12 @@ type Record struct {
 }
 
 // Journal is the file of what a key was used for (nhật ký sử dụng khóa): one JSON object a line, only ever added to, each
-// flushed to the disk before it counts. It is safe for concurrent use.
+// flushed to the disk before it counts. It is safe for concurrent use, also by several programs with one file: a line is
+// written under the file's lock, after what others wrote was read. Lines that are missing at the end do not show.
 type Journal struct {
 	mu   sync.Mutex
 	file *os.File
+	read int64 // bytes that were read or written by now
 	last string
 	used map[string]bool
 	now  func() time.Time
@@ -62,53 +65,69 @@ func OpenJournal(name string, now func() time.Time) (*Journal, error) {
 		return nil, fmt.Errorf("%w: %w", ErrJournal, err)
 	}
 	j := &Journal{file: file, used: map[string]bool{}, now: now}
-	if err := j.read(); err != nil {
+	if err := j.locked(func() error { return nil }); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return j, nil
 }
 
-func (j *Journal) read() error {
-	scanner := bufio.NewScanner(j.file)
+// locked does something to the file alone, knowing all that is in it.
+func (j *Journal) locked(do func() error) (err error) {
+	if err := lock(j.file); err != nil {
+		return fmt.Errorf("%w: %w", ErrJournal, err)
+	}
+	defer func() { err = errors.Join(err, unlock(j.file)) }()
+	if err := j.catchUp(); err != nil {
+		return err
+	}
+	return do()
+}
+
+// catchUp reads what was added since the last time, by this program or another.
+func (j *Journal) catchUp() error {
+	info, err := j.file.Stat()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrJournal, err)
+	}
+	if info.Size() < j.read {
+		return fmt.Errorf("%w: the file is shorter than it was", ErrJournal)
+	}
+	if info.Size() == j.read {
+		return nil
+	}
+	if err := j.closeLine(info.Size()); err != nil {
+		return fmt.Errorf("%w: %w", ErrJournal, err)
+	}
+	scanner := bufio.NewScanner(io.NewSectionReader(j.file, j.read, info.Size()+1-j.read))
 	scanner.Buffer(nil, 1<<20)
-	for number := 1; scanner.Scan(); number++ {
+	for scanner.Scan() {
 		line := scanner.Bytes()
 		var r Record
-		if err := json.Unmarshal(line, &r); err != nil {
-			j.last = digest(line) // cut off in a crash: the next line follows from it all the same
-			continue
+		if err := json.Unmarshal(line, &r); err == nil {
+			if r.Before != j.last {
+				return fmt.Errorf("%w: the line at byte %d does not follow from the one before; the file was changed", ErrJournal, j.read)
+			}
+			if r.Event == EventSigned {
+				j.used[r.Ticket] = true
+			}
 		}
-		if r.Before != j.last {
-			return fmt.Errorf("%w: line %d does not follow from the one before; the file was changed", ErrJournal, number)
-		}
-		j.last = digest(line)
-		if r.Event == EventSigned {
-			j.used[r.Ticket] = true
-		}
+		j.last = digest(line) // one that was cut off in a crash too: the next follows from it all the same
+		j.read += int64(len(line)) + 1
 	}
 	if err := scanner.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrJournal, err)
 	}
-	return j.closeLine()
+	return nil
 }
 
 // closeLine ends a line that was cut off.
-func (j *Journal) closeLine() error {
-	info, err := j.file.Stat()
-	if err != nil || info.Size() == 0 {
+func (j *Journal) closeLine(size int64) error {
+	var end [1]byte
+	if _, err := j.file.ReadAt(end[:], size-1); err != nil || end[0] == '\n' {
 		return err
 	}
-	var end [1]byte
-	if _, err := j.file.ReadAt(end[:], info.Size()-1); err != nil {
-		return fmt.Errorf("%w: %w", ErrJournal, err)
-	}
-	if end[0] == '\n' {
-		return nil
-	}
-	if _, err := j.file.Write([]byte{'\n'}); err != nil {
-		return fmt.Errorf("%w: %w", ErrJournal, err)
-	}
-	return nil
+	_, err := j.file.Write([]byte{'\n'})
+	return err
 }
 
 func digest(line []byte) string {
@@ -123,26 +142,29 @@ func (j *Journal) Used(ticket string) bool {
 	return j.used[ticket]
 }
 
-// Add writes one line and waits until it is on the disk.
+// Add writes one line and waits until it is on the disk. What could not be written whole is taken back.
 func (j *Journal) Add(event string, r Record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	r.At, r.Event, r.Before = j.now().UTC().Format(time.RFC3339Nano), event, j.last
-	line, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrJournal, err)
-	}
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("%w: %w", ErrJournal, err)
-	}
-	if err := j.file.Sync(); err != nil {
-		return fmt.Errorf("%w: %w", ErrJournal, err)
-	}
-	j.last = digest(line)
-	if event == EventSigned {
-		j.used[r.Ticket] = true
-	}
-	return nil
+	return j.locked(func() error {
+		r.At, r.Event, r.Before = j.now().UTC().Format(time.RFC3339Nano), event, j.last
+		line, err := json.Marshal(r)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrJournal, err)
+		}
+		_, err = j.file.Write(append(line, '\n'))
+		if err == nil {
+			err = j.file.Sync()
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrJournal, errors.Join(err, j.file.Truncate(j.read)))
+		}
+		j.last, j.read = digest(line), j.read+int64(len(line))+1
+		if event == EventSigned {
+			j.used[r.Ticket] = true
+		}
+		return nil
+	})
 }
 
 // Close closes the file.
