@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -48,6 +49,29 @@ func selectAllReceipts(ctx context.Context, tx *sqldb.Tx, id DocumentID) ([]Rece
 type foreignRow struct {
 	Receipt
 	certificate, hub string
+}
+
+// selectForeignCertificates gives the fingerprints by which receipts of other hubs for a document were taken, by the agency
+// that signed.
+func selectForeignCertificates(ctx context.Context, tx *sqldb.Tx, id DocumentID) (map[registry.AgencyID][]string, error) {
+	type row struct{ body, certificate string }
+	list, err := sqldb.Collect(ctx, tx, func(s scanner) (r row, err error) { return r, s.Scan(&r.body, &r.certificate) },
+		`SELECT body, certificate FROM exchange_foreign_receipt WHERE document = $1 ORDER BY from_agency, step`, string(id))
+	if err != nil {
+		return nil, err
+	}
+	out := map[registry.AgencyID][]string{}
+	for _, r := range list {
+		var b receiptBody
+		if err := json.Unmarshal([]byte(r.body), &b); err != nil {
+			return nil, fmt.Errorf("a receipt of another hub: %w", err)
+		}
+		signer := cmp.Or(b.Successor, b.From)
+		if !slices.Contains(out[signer], r.certificate) {
+			out[signer] = append(out[signer], r.certificate)
+		}
+	}
+	return out, nil
 }
 
 func selectForeignAfter(ctx context.Context, tx *sqldb.Tx, after string, limit int) ([]foreignRow, error) {

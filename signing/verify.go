@@ -24,6 +24,9 @@ type VerifyOptions struct {
 	// RequireRevocation makes a chain without usable revocation data INDETERMINATE with TRY_LATER, and takes the proof
 	// from time stamps of such a chain. Otherwise it passes and the report has the reason "revocation-not-checked".
 	RequireRevocation bool
+	// Proven is a time at which something else proves a detached signature to have stood already: a time stamp over what
+	// holds it. The caller has judged that proof. Zero: none; VerifyPDF takes no notice of it.
+	Proven time.Time
 }
 
 // time is the time of judging.

@@ -32,7 +32,7 @@ func VerifyDetached(ctx context.Context, content io.Reader, der []byte, o Verify
 	}
 	report := &Report{Verdict: TotalPassed, Integrity: Intact}
 	for _, si := range sd.Signers {
-		it := &item{subFilter: subFilterCAdES, integrity: Intact, changes: ChangesNone, signed: sd, digests: digests}
+		it := &item{subFilter: subFilterCAdES, integrity: Intact, changes: ChangesNone, signed: sd, digests: digests, archived: o.Proven}
 		it.out = Signature{Kind: KindSignature, CoversTo: size}
 		if sd.HasContent {
 			it.fault(Altered, pki.Reason{Code: pki.CodeUnexpectedContent, Sub: pki.FormatFailure})

@@ -394,7 +394,7 @@ func (h *Hub) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the console: %w", err)
 	}
-	verifier, err := page.Handler([]*x509.Certificate{h.identity.authority.Certificate()}, time.Now())
+	verifier, err := page.Handler([]*x509.Certificate{h.identity.authority.Certificate()}, h.Store.Ledger.VerifierKey(), time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("open the verification page: %w", err)
 	}

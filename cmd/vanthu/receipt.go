@@ -1,10 +1,15 @@
 package main
 
 import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -24,7 +29,8 @@ type receiptCmd struct {
 }
 
 type receiptPageCmd struct {
-	Trust []string `help:"Chứng thư gốc mà trang tin: tệp PEM, DER, hoặc thư mục. | Roots that the page trusts: PEM, DER files, or folders." type:"path"`
+	Trust  []string `help:"Chứng thư gốc mà trang tin: tệp PEM, DER, hoặc thư mục. | Roots that the page trusts: PEM, DER files, or folders." type:"path"`
+	LogKey string   `name:"log-key" help:"Khóa công khai của nhật ký minh bạch mà trang tin. | Public key of the log that the page trusts."`
 }
 
 // Run prints one HTML file with the whole verifier in it.
@@ -33,7 +39,7 @@ func (c receiptPageCmd) Run(a *app) error {
 	if err != nil {
 		return unreadable(fmt.Errorf("--trust: %w", err))
 	}
-	html, err := page.HTML(trust.Roots, time.Now())
+	html, err := page.HTML(trust.Roots, c.LogKey, time.Now())
 	if err != nil {
 		return err
 	}
@@ -42,13 +48,14 @@ func (c receiptPageCmd) Run(a *app) error {
 }
 
 type receiptGetCmd struct {
-	ID       string `arg:"" help:"Mã văn bản đi. | Id of the outgoing document."`
-	Out      string `short:"o" help:"Tệp kết quả; mặc định đặt theo số, ký hiệu. | Output file; named after the code by default." type:"path"`
-	Document bool   `help:"Kèm tệp PDF của văn bản. | With the document itself."`
-	Server   string `help:"Địa chỉ máy chủ đang chạy. | Address of a running hub." placeholder:"URL"`
-	Token    string `env:"VANTHU_TOKEN" help:"Mã truy cập API. | API token."`
-	Data     string `default:"vanthu-data" env:"VANTHU_DATA" help:"Thư mục dữ liệu, khi máy chủ không chạy. | Data folder, when no hub runs."`
-	Config   string `help:"Tệp cấu hình khác. | Another configuration file." type:"existingfile"`
+	ID       string   `arg:"" help:"Mã văn bản đi. | Id of the outgoing document."`
+	Out      string   `short:"o" help:"Tệp kết quả; mặc định đặt theo số, ký hiệu. | Output file; named after the code by default." type:"path"`
+	Document bool     `help:"Kèm tệp PDF của văn bản. | With the document itself."`
+	For      []string `name:"for" placeholder:"CODE" help:"Chỉ lập cho những nơi nhận này. | Speak of these recipients only."`
+	Server   string   `help:"Địa chỉ máy chủ đang chạy. | Address of a running hub." placeholder:"URL"`
+	Token    string   `env:"VANTHU_TOKEN" help:"Mã truy cập API. | API token."`
+	Data     string   `default:"vanthu-data" env:"VANTHU_DATA" help:"Thư mục dữ liệu, khi máy chủ không chạy. | Data folder, when no hub runs."`
+	Config   string   `help:"Tệp cấu hình khác. | Another configuration file." type:"existingfile"`
 }
 
 // Run asks a running hub, or opens the data folder of one that does not run.
@@ -71,8 +78,15 @@ func (c receiptGetCmd) fetch(a *app) (name string, data []byte, err error) {
 	if c.Server != "" {
 		client := &apiClient{base: strings.TrimSuffix(c.Server, "/"), token: c.Token, http: &http.Client{Timeout: 5 * time.Minute}}
 		path := "/documents/" + c.ID + "/receipt"
+		query := url.Values{}
 		if c.Document {
-			path += "?document=true"
+			query.Set("document", "true")
+		}
+		if len(c.For) > 0 {
+			query.Set("for", strings.Join(c.For, ","))
+		}
+		if len(query) > 0 {
+			path += "?" + query.Encode()
 		}
 		err = client.get(a.ctx, path, &data)
 		return "bien-ban-" + c.ID + receipt.Extension, data, err
@@ -89,7 +103,7 @@ func (c receiptGetCmd) fetch(a *app) (name string, data []byte, err error) {
 		return "", nil, err
 	}
 	defer func() { err = errors.Join(err, hub.Store.Close(a.ctx)) }()
-	bundle, err := hub.Service.ReceiptBundle(a.ctx, registry.System("receipt"), exchange.DocumentID(c.ID), c.Document)
+	bundle, err := hub.Service.ReceiptBundle(a.ctx, registry.System("receipt"), exchange.DocumentID(c.ID), c.Document, agencyIDs(c.For)...)
 	if err != nil {
 		return "", nil, err
 	}
@@ -101,6 +115,7 @@ type receiptVerifyCmd struct {
 	Trust    []string `help:"Chứng thư gốc được tin: tệp PEM, DER, danh sách tin cậy XML, hoặc thư mục. | What to trust: PEM, DER or trust list (XML) files, or folders." type:"path"`
 	Document string   `help:"Văn bản PDF để đối chiếu. | The PDF to compare with." type:"existingfile"`
 	At       string   `help:"Thời điểm xem, RFC 3339. | Time of looking."`
+	Signer   []string `placeholder:"CODE=FILE" help:"Chứng thư đã biết là của một cơ quan: MÃ=tệp PEM, hoặc MÃ=SHA-256. | A certificate known to be an agency's: CODE=PEM file, or CODE=SHA-256."`
 	LogKey   string   `name:"log-key" help:"Khóa công khai đã biết của nhật ký minh bạch. | The log's public key, when it is known."`
 	Files    []string `arg:"" name:"file" help:"Gói biên bản. | Bundles." type:"existingfile"`
 }
@@ -123,6 +138,9 @@ func (c receiptVerifyCmd) Run(a *app) error {
 		fmt.Fprintln(a.stderr, "vanthu:", note)
 	}
 	options.Trust = trust
+	if options.Identities, err = identities(c.Signer); err != nil {
+		return unreadable(fmt.Errorf("--signer: %w", err))
+	}
 	if c.Document != "" {
 		if options.Document, err = os.ReadFile(c.Document); err != nil {
 			return unreadable(err)
@@ -152,6 +170,43 @@ func (c receiptVerifyCmd) Run(a *app) error {
 	return nil
 }
 
+// identities reads CODE=FILE and CODE=FINGERPRINT.
+func identities(list []string) ([]receipt.Identity, error) {
+	var out []receipt.Identity
+	for _, one := range list {
+		code, value, ok := strings.Cut(one, "=")
+		if !ok || code == "" {
+			return nil, fmt.Errorf("%q is not CODE=FILE", one)
+		}
+		if raw, err := hex.DecodeString(value); err == nil && len(raw) == sha256.Size {
+			out = append(out, receipt.Identity{Agency: code, Fingerprint: strings.ToLower(value)})
+			continue
+		}
+		data, err := os.ReadFile(value)
+		if err != nil {
+			return nil, err
+		}
+		der := data
+		if block, _ := pem.Decode(data); block != nil {
+			der = block.Bytes
+		}
+		certificate, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", value, err)
+		}
+		out = append(out, receipt.Identity{Agency: code, Fingerprint: registry.Fingerprint(certificate)})
+	}
+	return out, nil
+}
+
+func agencyIDs(codes []string) []registry.AgencyID {
+	out := make([]registry.AgencyID, len(codes))
+	for i, code := range codes {
+		out[i] = registry.AgencyID(code)
+	}
+	return out
+}
+
 func (c receiptVerifyCmd) print(a *app, r *receipt.Result) error {
 	if c.JSON {
 		return json.NewEncoder(a.stdout).Encode(r)
@@ -178,11 +233,25 @@ func (c receiptVerifyCmd) print(a *app, r *receipt.Result) error {
 	for _, remark := range r.Remarks {
 		fmt.Fprintf(&b, "  - %s\n", choose(remark.Text, remark.TextEN))
 	}
+	if s := r.Signer; s != nil {
+		whose := s.Agency
+		if whose == "" {
+			whose = choose("chưa biết là của cơ quan nào", "whose it is, is not known")
+		}
+		fmt.Fprintf(&b, "  %s: %s (%s)\n    %s: %s\n    SHA-256 %s\n", choose("Người ký", "Signed by"), s.Subject, whose, choose("Do", "Certified by"), s.Issuer, s.Fingerprint)
+	}
+	if len(r.Only) > 0 {
+		fmt.Fprintf(&b, "  %s: %s\n", choose("Chỉ nói về nơi nhận", "Speaks of these recipients only"), strings.Join(r.Only, ", "))
+	}
 	if r.Document != nil {
 		fmt.Fprintf(&b, "  %s, %s, %s\n  SHA-256 %s\n", r.Document.Code, r.Document.Subject, r.Document.From, r.Document.Digest)
 	}
 	for _, line := range r.Trail {
-		fmt.Fprintf(&b, "  %s  %s\n", line.At.Format("2006-01-02T15:04:05Z07:00"), choose(line.Text, line.TextEN))
+		fmt.Fprintf(&b, "  %s  %s", line.At.Format(time.RFC3339), choose(line.Text, line.TextEN))
+		if !line.Claimed.IsZero() {
+			fmt.Fprintf(&b, " [%s %s]", choose("nơi nhận ghi", "the recipient says"), line.Claimed.Format(time.RFC3339))
+		}
+		b.WriteString("\n")
 	}
 	for _, authority := range r.Authorities {
 		if !authority.Trusted {

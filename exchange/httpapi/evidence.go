@@ -8,6 +8,7 @@ import (
 
 	"vanthu/exchange"
 	"vanthu/exchange/receipt"
+	"vanthu/exchange/registry"
 	"vanthu/storage/ledger/logproof"
 )
 
@@ -19,8 +20,9 @@ type proofInput struct {
 type proofOutput struct{ Body *logproof.Proof }
 
 type bundleInput struct {
-	ID       string `path:"id" format:"uuid"`
-	Document bool   `query:"document" doc:"kèm tệp PDF của văn bản / with the document itself"`
+	ID       string   `path:"id" format:"uuid"`
+	Document bool     `query:"document" doc:"kèm tệp PDF của văn bản / with the document itself"`
+	For      []string `query:"for" maxItems:"1000" doc:"chỉ nói về những nơi nhận này / speak of these recipients only"`
 }
 
 // bundleOperation describes an answer that is a receipt bundle.
@@ -34,7 +36,11 @@ func bundleOperation(op huma.Operation) huma.Operation {
 
 // receiptBundle gives the receipt bundle of a document as it stands now.
 func (a *api) receiptBundle(ctx context.Context, in *bundleInput) (*huma.StreamResponse, error) {
-	bundle, err := a.service.ReceiptBundle(ctx, actorOf(ctx), exchange.DocumentID(in.ID), in.Document)
+	only := make([]registry.AgencyID, len(in.For))
+	for i, code := range in.For {
+		only[i] = registry.AgencyID(code)
+	}
+	bundle, err := a.service.ReceiptBundle(ctx, actorOf(ctx), exchange.DocumentID(in.ID), in.Document, only...)
 	if err != nil {
 		return nil, a.told(ctx, err)
 	}

@@ -101,7 +101,8 @@ func (b *tab) picture(name string) {
 // what Verify says.
 func TestPageAgreesWithTheCommand(t *testing.T) {
 	o := newOffice(t)
-	data := o.bundle(t, o.input(t), o.tsa)
+	in := o.input(t)
+	data := o.bundle(t, in, o.tsa)
 	dir := t.TempDir()
 	write := func(name string, content []byte) string {
 		t.Helper()
@@ -111,7 +112,7 @@ func TestPageAgreesWithTheCommand(t *testing.T) {
 		}
 		return file
 	}
-	html, err := page.HTML(o.trust.Roots, time.Now())
+	html, err := page.HTML(o.trust.Roots, in.Statement.Log.Key, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +147,7 @@ func TestPageAgreesWithTheCommand(t *testing.T) {
 		}
 	}
 	b.picture("verify-changed-1366")
-	html, err = page.HTML(nil, time.Now())
+	html, err = page.HTML(nil, "", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

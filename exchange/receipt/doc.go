@@ -34,7 +34,8 @@ const (
 	memberArchive         = "META-INF/ASiCArchiveManifest001.xml"
 	memberTimestamp       = "META-INF/timestamp001.tst"
 
-	folderDocuments    = "documents/"
+	memberDocument = "documents/document.pdf"
+
 	folderReceipts     = "receipts/"
 	folderEvidence     = "evidence/"
 	folderCertificates = "validation/certificates/"
@@ -50,8 +51,14 @@ const (
 	maxSmall     = 1 << 20 // bytes of any other member but the documents and the page
 )
 
+// skew is tolerated between the clocks of agencies, logs and authorities.
+const skew = 5 * time.Minute
+
 // ErrMake says that a bundle cannot be made of what was given.
 var ErrMake = errors.New("receipt: the bundle cannot be made")
+
+// ErrTooLarge says that there is too much for one bundle: too many recipients, or too large a document. It is an ErrMake.
+var ErrTooLarge = fmt.Errorf("%w: too much for one", ErrMake)
 
 // version is that of the statement.
 const version = 1
@@ -65,6 +72,8 @@ type Statement struct {
 	Parties     []Party   `json:"parties"`
 	Log         Log       `json:"log"`
 	TimePending bool      `json:"time_pending,omitempty"` // no time-stamp authority was to be had
+	// Only are the recipients that the bundle was asked to speak of; none = all to whom the document was sent.
+	Only []string `json:"only,omitempty"`
 }
 
 // Facts are what the document's envelope says.
@@ -93,6 +102,13 @@ type Party struct {
 	Recipient    bool          `json:"recipient,omitempty"`
 	Channel      string        `json:"channel,omitempty"`
 	Certificates []Certificate `json:"certificates,omitempty"`
+	Successors   []Succession  `json:"successors,omitempty"`
+}
+
+// Succession says that an agency continues another that has ended (kế thừa), and acts in its name from then on.
+type Succession struct {
+	Code string    `json:"code"`
+	From time.Time `json:"from,omitzero"`
 }
 
 // Certificate speaks for a party.

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,6 +77,16 @@ func Repack(tb testing.TB, bundle []byte, index, bit int) (changed []byte, name 
 		m.data[bit/8] ^= 1 << (bit % 8)
 	}
 	return pack(members), m.name, len(members)
+}
+
+// Strip takes members out of a bundle.
+func Strip(tb testing.TB, bundle []byte, names ...string) []byte {
+	tb.Helper()
+	members, hurt := unpack(bundle)
+	if hurt != nil {
+		tb.Fatal(hurt.text.en)
+	}
+	return pack(slices.DeleteFunc(members, func(m member) bool { return slices.Contains(names, m.name) }))
 }
 
 func FuzzVerify(f *testing.F) {

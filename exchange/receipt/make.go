@@ -65,7 +65,7 @@ func Make(ctx context.Context, in Input, o Options) ([]byte, error) {
 		return nil, err
 	}
 	members = append(members, material...)
-	page := member{memberReadme, readme(&s, trail(&s, in.Proofs, in.bodies()))}
+	page := member{memberReadme, readme(&s, trail(&s, in.Proofs, in.spoken(), time.Time{}), o.Key.Certificate)}
 	members = append([]member{{memberType, []byte(MediaType)}, page}, members...)
 	signedManifest := manifest(memberSignature, signatureType, signedMembers(members))
 	signature, err := signing.SignDetached(ctx, bytes.NewReader(signedManifest), o.Key, detached)
@@ -89,7 +89,7 @@ func Make(ctx context.Context, in Input, o Options) ([]byte, error) {
 	}
 	out := pack(members)
 	if len(out) > maxBundle || len(members) > maxMembers {
-		return nil, fmt.Errorf("%w: %d members of %d bytes", ErrMake, len(members), len(out))
+		return nil, fmt.Errorf("%w: %d members of %d bytes", ErrTooLarge, len(members), len(out))
 	}
 	return out, nil
 }
@@ -108,15 +108,19 @@ func stampOf(ctx context.Context, c tsa.Client) []byte {
 	return token
 }
 
-func (in *Input) bodies() []Body {
-	var list []Body
+// spoken are the receipts as the page in the bundle tells them: it says who signed at all, Verify says whether it is good.
+func (in *Input) spoken() map[string]spoken {
+	out := map[string]spoken{}
 	for _, r := range in.Receipts {
 		var b Body
 		if json.Unmarshal(r.Body, &b) == nil {
-			list = append(list, b)
+			out[b.ID] = spoken{Body: b, proof: ProofWord}
+			if len(r.Signature) > 0 {
+				out[b.ID] = spoken{Body: b, proof: ProofSigned}
+			}
 		}
 	}
-	return list
+	return out
 }
 
 // members writes all but the page, the validation data and META-INF.
@@ -127,7 +131,7 @@ func (in *Input) members(s Statement) ([]member, error) {
 	}
 	list := []member{{memberStatement, statement}}
 	if in.PDF != nil {
-		list = append(list, member{folderDocuments + "document.pdf", in.PDF})
+		list = append(list, member{memberDocument, in.PDF})
 	}
 	for i, r := range in.Receipts {
 		var b Body
@@ -191,6 +195,9 @@ func validation(ctx context.Context, in Input, o Options, probe []byte) ([]membe
 		if token, err := tsa.ParseToken(raw); err == nil {
 			if c := token.SignedData.SignerCertificate(token.SignedData.Signers[0]); c != nil {
 				g.leaf(c, token.SignedData.Certificates(), pki.UsageTimestamping)
+			}
+			for _, c := range token.SignedData.Certificates() {
+				g.add(folderCertificates, "cer", c.Raw)
 			}
 		}
 	}

@@ -35,6 +35,14 @@ type office struct {
 	sender    *keys.Key
 	recipient *keys.Key
 	trust     *pki.Trust
+	stamper   *keys.Key // of the tsa
+
+	// What a test's forger changes in input.
+	begin     time.Duration // of the first entry, from now; 0 = an hour ago
+	claim     time.Duration // by how much receipts are dated after the log took them
+	successor string
+	skip      string // kind of evidence that is left out
+	alter     func(kind string, facts map[string]string)
 }
 
 // Fetch implements signing.RevocationSource with the authority's own list.
@@ -54,15 +62,16 @@ func newOffice(tb testing.TB) *office {
 	authority, err := pki.NewAuthority(pkix.Name{Organization: []string{"UBND tỉnh Thử"}, CommonName: "Gốc thử"}, pki.Options{})
 	must(err)
 	issue := func(name string, usage pki.IssuedUsage) *keys.Key {
-		key, err := authority.Issue(pki.IssueRequest{Subject: pkix.Name{CommonName: name}, Usage: usage})
+		key, err := authority.Issue(pki.IssueRequest{Subject: pkix.Name{OrganizationalUnit: []string{name}, CommonName: name}, Usage: usage})
 		must(err)
 		return key
 	}
-	clock, err := tsa.NewAuthority(issue("Dấu thời gian", pki.UsageTSA), tsa.AuthorityOptions{})
+	stamper := issue("Dấu thời gian", pki.UsageTSA)
+	clock, err := tsa.NewAuthority(stamper, tsa.AuthorityOptions{})
 	must(err)
 	root := []*x509.Certificate{authority.Certificate()}
 	return &office{authority: authority, tsa: clock, sender: issue("H03", pki.UsageReceipt), recipient: issue("H03.01", pki.UsageReceipt),
-		trust: &pki.Trust{Roots: root, TimestampRoots: root}}
+		trust: &pki.Trust{Roots: root, TimestampRoots: root}, stamper: stamper, begin: -time.Hour}
 }
 
 func digestOf(data []byte) string {
@@ -91,7 +100,7 @@ func (o *office) input(tb testing.TB) receipt.Input {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	digest, at := digestOf(paper()), time.Now().UTC().Add(-time.Hour).Truncate(time.Microsecond)
+	digest, at := digestOf(paper()), time.Now().UTC().Add(o.begin).Truncate(time.Microsecond)
 	in := receipt.Input{PDF: paper(), Statement: receipt.Statement{
 		Made: time.Now().UTC().Truncate(time.Second), Issuer: "H03", Log: receipt.Log{Key: log.VerifierKey()},
 		Document: receipt.Facts{ID: documentID, From: "H03", Code: "05/QĐ-UBND", Type: "QĐ", Subject: "Về việc thử <biên bản>", Issued: "2026-11-23", Digest: digest, Size: int64(len(paper()))},
@@ -104,6 +113,12 @@ func (o *office) input(tb testing.TB) receipt.Input {
 	var ids []ledger.EntryID
 	add := func(kind string, f map[string]string) {
 		tb.Helper()
+		if kind == o.skip {
+			return
+		}
+		if o.alter != nil {
+			o.alter(kind, f)
+		}
 		body, err := json.Marshal(f)
 		if err != nil {
 			tb.Fatal(err)
@@ -123,8 +138,11 @@ func (o *office) input(tb testing.TB) receipt.Input {
 	add("document.numbered", map[string]string{"code": "05/QĐ-UBND", "axis": ""})
 	add("document.sent", map[string]string{"count": "2"})
 	for i, status := range []string{"01", "03", "06"} {
-		body := receipt.Body{At: at, Digest: digest, Document: documentID, From: "H03.01", To: "H03", ID: fmt.Sprint("r", i), Status: status, Step: int64(i + 1), V: 1, ArrivalYear: 2026, Code: "05/QĐ-UBND"}
+		body := receipt.Body{At: at.Add(o.claim), Successor: o.successor, Digest: digest, Document: documentID, From: "H03.01", To: "H03", ID: fmt.Sprint("r", i), Status: status, Step: int64(i + 1), V: 1, ArrivalYear: 2026, Code: "05/QĐ-UBND"}
 		f := map[string]string{"receipt": body.ID, "from": "H03.01", "status": status}
+		if o.successor != "" {
+			f["successor"] = o.successor
+		}
 		if i > 0 {
 			body.By, body.ArrivalNumber, f["arrival_number"] = "Lê Văn Thư", 7, "7"
 		}
@@ -281,7 +299,7 @@ func TestEveryBitCounts(t *testing.T) {
 }
 
 // TestEveryMemberIsProtected flips bits and repairs the checksums: signature and time stamp see it in every member but the
-// time-stamp token itself, whose unsigned wrapping says nothing.
+// time-stamp token itself, in whose wrapping a few bytes (version, algorithm list) stand under no signature and say nothing.
 func TestEveryMemberIsProtected(t *testing.T) {
 	o := newOffice(t)
 	data := o.bundle(t, o.input(t), o.tsa)

@@ -1,8 +1,10 @@
 package receipt
 
 import (
+	"crypto/x509"
 	"fmt"
 	"html"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,7 +13,7 @@ import (
 
 // Line is one event of a document's way, in words.
 type Line struct {
-	At     time.Time `json:"at"`
+	At     time.Time `json:"at"`   // as the log has it
 	Kind   string    `json:"kind"` // of the evidence
 	Status string    `json:"status,omitempty"`
 	Agency string    `json:"agency,omitempty"`
@@ -19,6 +21,12 @@ type Line struct {
 	Text   string    `json:"text"`
 	TextEN string    `json:"text_en"`
 	Index  int64     `json:"index"` // in the log
+	// Claimed is when the recipient says that it acted.
+	Claimed time.Time `json:"claimed_at,omitzero"`
+	// ProvenBy is the time of the time stamp over the log: the event stood there by then. Zero: no time is proven.
+	ProvenBy time.Time `json:"proven_by,omitzero"`
+	// Proof tells how it is known what a recipient said: ProofSigned, ProofRegister or ProofWord; "" for the sender's acts.
+	Proof string `json:"proof,omitempty"`
 }
 
 func evidenceName(index int64) string { return fmt.Sprintf("%s%010d.json", folderEvidence, index) }
@@ -26,12 +34,8 @@ func evidenceName(index int64) string { return fmt.Sprintf("%s%010d.json", folde
 // vietnam is the zone in which people read times.
 func vietnam() *time.Location { return time.FixedZone("+07", 7*60*60) }
 
-// trail tells the way of a document from its evidence; who acted at a recipient stands in the receipts.
-func trail(s *Statement, proofs []logproof.Proof, bodies []Body) []Line {
-	receipts := map[string]Body{}
-	for _, b := range bodies {
-		receipts[b.ID] = b
-	}
+// trail tells the way of a document from its evidence; what a recipient did is told in the words of its receipt.
+func trail(s *Statement, proofs []logproof.Proof, receipts map[string]spoken, proven time.Time) []Line {
 	names := map[string]string{}
 	for _, p := range s.Parties {
 		names[p.Code] = p.Name
@@ -43,15 +47,15 @@ func trail(s *Statement, proofs []logproof.Proof, bodies []Body) []Line {
 		if err != nil {
 			continue
 		}
-		line := Line{At: p.Entry.At, Kind: p.Entry.Kind, By: f["actor_name"], Index: p.Index}
+		line := Line{At: p.Entry.At, Kind: p.Entry.Kind, By: f["actor_name"], Index: p.Index, ProvenBy: proven}
 		text := said("", "")
-		if p.Entry.Kind == "receipt.accepted" {
-			b := receipts[f["receipt"]]
-			line.Status, line.Agency, line.By = f["status"], f["from"], b.By
-			if !b.At.IsZero() {
-				line.At = b.At
+		if p.Entry.Kind == kindAccepted {
+			b, ok := receipts[f["receipt"]]
+			if !ok {
+				b = spoken{reported(f), ProofWord}
 			}
-			text = statusLine(f, b, named(names, f["from"]))
+			line.Status, line.Agency, line.By, line.Claimed, line.Proof = b.Status, b.From, b.By, b.At, b.proof
+			text = attributed(statusLine(&b.Body, named(names, b.From)), b.proof)
 		} else {
 			line.Agency = f["recipient"]
 			text = eventLine(p.Entry.Kind, f, named(names, f["recipient"]))
@@ -63,6 +67,23 @@ func trail(s *Statement, proofs []logproof.Proof, bodies []Body) []Line {
 	return out
 }
 
+// reported is what the sender's evidence says that a recipient said.
+func reported(f entryFacts) Body {
+	number, _ := strconv.Atoi(f["arrival_number"]) // none reads as 0
+	return Body{From: f["from"], Status: f["status"], Note: f["note"], ArrivalNumber: number, Successor: f["successor"]}
+}
+
+// attributed adds to a sentence about a recipient whose word it is, when it is not the recipient's own.
+func attributed(text finding, proof string) finding {
+	switch proof {
+	case ProofWord:
+		return finding{text.vi + " (theo lời bên gửi, không có biên nhận đã ký)", text.en + " (by the sender's word, without a signed receipt)"}
+	case ProofRegister:
+		return finding{text.vi + " (chứng thư ký biên nhận chỉ do bên lập gói khai)", text.en + " (only the bundle's issuer says whose certificate signed the receipt)"}
+	}
+	return text
+}
+
 func named(names map[string]string, code string) string {
 	if name := names[code]; name != "" {
 		return name + " (" + code + ")"
@@ -71,15 +92,15 @@ func named(names map[string]string, code string) string {
 }
 
 // statusLine puts a recipient's status in words.
-func statusLine(f entryFacts, b Body, who string) finding {
-	number, by, by2, note := f["arrival_number"], "", "", f["note"]
+func statusLine(b *Body, who string) finding {
+	number, by, by2, note := strconv.Itoa(b.ArrivalNumber), "", "", b.Note
 	if b.By != "" {
 		by, by2 = ", người thực hiện "+b.By, " by "+b.By
 	}
 	if note != "" {
 		note = ": " + note
 	}
-	switch f["status"] {
+	switch b.Status {
 	case "01":
 		return said("%[1]s đã nhận được văn bản", "%[1]s received the document", who)
 	case "02":
@@ -99,7 +120,7 @@ func statusLine(f entryFacts, b Body, who string) finding {
 	case "16":
 		return said("%[1]s từ chối cập nhật hoặc lấy lại%[2]s%[4]s", "%[1]s declined the update or recall%[3]s%[4]s", who, by, by2, note)
 	}
-	return said("%[1]s: trạng thái %[2]s", "%[1]s: status %[2]s", who, f["status"])
+	return said("%[1]s: trạng thái %[2]s", "%[1]s: status %[2]s", who, b.Status)
 }
 
 // eventLine puts an act of the sender or the hub in words; kinds that say nothing to a third party have none.
@@ -130,7 +151,7 @@ func eventLine(kind string, f entryFacts, who string) finding {
 }
 
 // readme is the page in the bundle: it explains what the file is and shows what it says. It needs nothing from a network.
-func readme(s *Statement, lines []Line) []byte {
+func readme(s *Statement, lines []Line, signer *x509.Certificate) []byte {
 	var b strings.Builder
 	e := html.EscapeString
 	d := s.Document
@@ -146,7 +167,9 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.3rem 1rem}dt{color:#5
 	for _, row := range [][2]string{
 		{"Số, ký hiệu", d.Code}, {"Trích yếu", d.Subject}, {"Cơ quan gửi", partyName(s, d.From)}, {"Ngày ban hành", d.Issued},
 		{"Người ký", strings.Trim(d.SignerPosition+" "+d.SignerName, " ")}, {"Mã băm SHA-256 của tệp PDF", d.Digest},
-		{"Lập lúc", s.Made.In(vietnam()).Format("15:04:05 02/01/2006 (-07)")}, {"Cơ quan lập", partyName(s, s.Issuer)},
+		{"Lập lúc", s.Made.In(vietnam()).Format("15:04:05 02/01/2006 (-07)")}, {"Cơ quan lập (theo gói)", partyName(s, s.Issuer)},
+		{"Chứng thư ký gói", signer.Subject.String()}, {"Do đơn vị này cấp", signer.Issuer.String()}, {"SHA-256 của chứng thư", fingerprintOf(signer)},
+		{"Chỉ nói về nơi nhận", strings.Join(s.Only, ", ")},
 	} {
 		if row[1] != "" {
 			b.WriteString("<dt>" + row[0] + "</dt><dd>" + e(row[1]) + "</dd>")
@@ -158,7 +181,7 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.3rem 1rem}dt{color:#5
 	}
 	b.WriteString("<h2>Diễn biến</h2>\n<ol>\n")
 	for _, line := range lines {
-		b.WriteString("<li><time>" + line.At.In(vietnam()).Format("15:04:05 02/01/2006") + "</time> " + e(line.Text) + " <small>(chứng cứ " + fmt.Sprint(line.Index) + ")</small></li>\n")
+		b.WriteString("<li><time>" + line.At.In(vietnam()).Format("15:04:05 02/01/2006") + "</time> " + e(line.Text) + " <small>(" + claimed(line) + "chứng cứ " + fmt.Sprint(line.Index) + ")</small></li>\n")
 	}
 	b.WriteString(`</ol>
 <h2>Trong gói có gì</h2>
@@ -167,10 +190,18 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.3rem 1rem}dt{color:#5
 <li><code>validation/</code>: chứng thư và tình trạng thu hồi lúc lập, để còn kiểm tra được sau này</li>
 <li><code>META-INF/</code>: chữ ký của cơ quan lập trên toàn bộ gói và dấu thời gian</li></ul>
 <h2>Cách kiểm tra</h2>
-<p>Không cần mạng, không cần máy chủ đã lập gói: mở trang <code>verify.html</code> (mục “Kiểm tra biên bản” của hệ thống, chép vào USB được) rồi thả tệp vào; hoặc chạy <code>vanthu receipt verify --trust goc.pem TỆP</code>. Đổi một bit bất kỳ là kiểm tra sẽ báo, và nói rõ chỗ hỏng.</p>
+<p>Không cần mạng, không cần máy chủ đã lập gói: mở trang <code>verify.html</code> (mục “Kiểm tra biên bản” của hệ thống, chép vào USB được) rồi thả tệp vào; hoặc chạy <code>vanthu receipt verify --trust goc.pem TỆP</code>. Chứng thư gốc phải lấy từ nguồn khác, không lấy từ gói này; người ký thật là người có chứng thư ghi ở trên, và chỉ được coi là cơ quan lập khi chứng thư ấy ghi đúng mã cơ quan hoặc người kiểm tra biết chứng thư ấy. Đổi một bit bất kỳ là kiểm tra sẽ báo, và nói rõ chỗ hỏng.</p>
 </html>
 `)
 	return []byte(b.String())
+}
+
+// claimed says when the recipient acted by its own word.
+func claimed(l Line) string {
+	if l.Claimed.IsZero() {
+		return ""
+	}
+	return "nơi nhận ghi " + l.Claimed.In(vietnam()).Format("15:04:05 02/01/2006") + "; "
 }
 
 func partyName(s *Statement, code string) string {

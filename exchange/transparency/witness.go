@@ -3,6 +3,7 @@ package transparency
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -190,7 +191,11 @@ func (p *Publisher) cosign(w http.ResponseWriter, r *http.Request, origin, key s
 		p.fail(w, r, err)
 		return
 	}
+	empty := tlog.Hash(sha256.Sum256(nil)) // of the tree without entries, RFC 6962 §2.1
 	switch {
+	case tree.N == 0 && tree.Hash != empty:
+		http.Error(w, "a log without entries has one root only", http.StatusUnprocessableEntity)
+		return
 	case a.old > tree.N:
 		http.Error(w, "the old size is larger than the checkpoint's", http.StatusBadRequest)
 		return

@@ -3,6 +3,7 @@
 package page
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
 	_ "embed"
@@ -39,9 +40,10 @@ type known struct {
 }
 
 // HTML writes the page. roots are trusted by it: those of the hub that gives it out, which whoever takes the page from
-// there trusts anyway; none makes a page that trusts nobody until its reader adds a root.
-func HTML(roots []*x509.Certificate, now time.Time) ([]byte, error) {
-	k := known{Roots: []string{}, Made: now.UTC().Format(time.DateOnly)}
+// there trusts anyway; none makes a page that trusts nobody until its reader adds a root. logKey is the hub's log, the
+// only one that the page takes evidence of; "" takes the one that the bundle's issuer signed.
+func HTML(roots []*x509.Certificate, logKey string, now time.Time) ([]byte, error) {
+	k := known{Roots: []string{}, LogKey: logKey, Made: now.UTC().Format(time.DateOnly)}
 	for _, c := range roots {
 		k.Roots = append(k.Roots, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
 	}
@@ -64,8 +66,8 @@ func policy(code string) string {
 }
 
 // Handler serves the page.
-func Handler(roots []*x509.Certificate, now time.Time) (http.Handler, error) {
-	html, err := HTML(roots, now)
+func Handler(roots []*x509.Certificate, logKey string, now time.Time) (http.Handler, error) {
+	html, err := HTML(roots, logKey, now)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +84,6 @@ func Handler(roots []*x509.Certificate, now time.Time) (http.Handler, error) {
 		if r.URL.Query().Has("download") {
 			h.Set("Content-Disposition", `attachment; filename="verify.html"`)
 		}
-		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(html)))
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(html))
 	}), nil
 }

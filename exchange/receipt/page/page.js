@@ -9,13 +9,13 @@
     vi: {
       TOTAL_PASSED: "Biên bản hợp lệ", TOTAL_FAILED: "Biên bản không hợp lệ", INDETERMINATE: "Chưa kết luận được",
       at: "Đúng tại thời điểm", checks: "Các bước kiểm tra", facts: "Văn bản", trail: "Diễn biến", remarks: "Lưu ý", roots: "Chứng thư gốc trong gói",
-      member: "Thành phần", code: "Số, ký hiệu", subject: "Trích yếu", from: "Cơ quan gửi", issued: "Ngày ban hành", digest: "SHA-256 của PDF", issuer: "Cơ quan lập", log: "Khóa nhật ký",
+      member: "Thành phần", code: "Số, ký hiệu", subject: "Trích yếu", from: "Cơ quan gửi", issued: "Ngày ban hành", digest: "SHA-256 của PDF", issuer: "Cơ quan lập", log: "Khóa nhật ký", signed: "Chứng thư đã ký gói", by: "Do", print: "SHA-256 của chứng thư", unknown: "chưa biết là của cơ quan nào", claimed: "nơi nhận ghi", proven: "có trước", only: "Chỉ nói về nơi nhận",
       trusted: "được tin", untrusted: "chưa được tin: hãy so dấu vân tay qua một đường khác, rồi thêm chứng thư gốc ở trên", wait: "Đang kiểm tra…", trusts: "Trang này tin các gốc", made: "lập ngày",
     },
     en: {
       TOTAL_PASSED: "The bundle is genuine", TOTAL_FAILED: "The bundle is not genuine", INDETERMINATE: "Cannot be decided yet",
       at: "True as of", checks: "What was checked", facts: "Document", trail: "What happened", remarks: "Remarks", roots: "Root certificates in the bundle",
-      member: "Member", code: "Number and symbol", subject: "Subject", from: "Sender", issued: "Issued", digest: "SHA-256 of the PDF", issuer: "Made by", log: "Key of the log",
+      member: "Member", code: "Number and symbol", subject: "Subject", from: "Sender", issued: "Issued", digest: "SHA-256 of the PDF", issuer: "Made by", log: "Key of the log", signed: "Certificate that signed", by: "Issued by", print: "SHA-256 of the certificate", unknown: "whose it is, is not known", claimed: "the recipient says", proven: "proven before", only: "Speaks of these recipients only",
       trusted: "trusted", untrusted: "not trusted: compare the fingerprint by another way, then add the root above", wait: "Checking…", trusts: "This page trusts the roots", made: "made on",
     },
   };
@@ -80,13 +80,18 @@
       return li;
     });
     const parts = [head];
+    if (r.signer) {
+      const dl = make("dl", { id: "signer" });
+      for (const [k, v] of [["signed", r.signer.subject + (r.signer.agency ? ` — ${r.signer.agency}` : ` — ${say("unknown")}`)], ["by", r.signer.issuer], ["print", r.signer.fingerprint]]) dl.append(make("dt", {}, say(k)), make("dd", {}, v));
+      parts.push(dl);
+    }
     if (r.document) {
-      const d = r.document, rows = [["code", d.code], ["subject", d.subject], ["from", d.from], ["issued", d.issued], ["issuer", r.issuer], ["digest", d.digest], ["log", r.log_key]];
+      const d = r.document, rows = [["code", d.code], ["subject", d.subject], ["from", d.from], ["issued", d.issued], ["issuer", r.issuer], ["only", (r.only || []).join(", ")], ["digest", d.digest], ["log", r.log_key]];
       const dl = make("dl", {});
       for (const [k, v] of rows) if (v) dl.append(make("dt", {}, say(k)), make("dd", {}, v));
       parts.push(make("h2", {}, say("facts")), dl);
     }
-    parts.push(...list(say("trail"), (r.trail || []).map((l) => make("li", {}, make("time", { dateTime: l.at }, moment(l.at)), make("div", {}, local(l))))));
+    parts.push(...list(say("trail"), (r.trail || []).map((l) => make("li", {}, make("time", { dateTime: l.at }, moment(l.at)), make("div", {}, local(l)), make("div", { className: "sub" }, [l.claimed_at && `${say("claimed")} ${moment(l.claimed_at)}`, l.proven_by && `${say("proven")} ${moment(l.proven_by)}`].filter(Boolean).join("; "))))));
     parts.push(...list(say("checks"), checks));
     parts.push(...list(say("remarks"), (r.remarks || []).map((m) => make("li", {}, local(m)))));
     parts.push(...list(say("roots"), (r.authorities || []).map((a) => make("li", {}, a.name, " — ", say(a.trusted ? "trusted" : "untrusted"), make("div", { className: "sub" }, make("code", {}, a.fingerprint))))));
