@@ -3,13 +3,17 @@ package peer
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"vanthu/exchange"
+	bundles "vanthu/exchange/receipt"
 	"vanthu/exchange/registry"
+	"vanthu/signing"
+	"vanthu/signing/pki"
 )
 
 // TestTwoHubs is the whole way: a document sealed at one hub arrives at the other once, and its statuses come back.
@@ -37,6 +41,23 @@ func TestTwoHubs(t *testing.T) {
 	check(t, err)
 	if len(receipts) != 3 {
 		t.Errorf("%d receipts, want 01 twice and 03", len(receipts))
+	}
+	bundle, err := a.service.ReceiptBundle(ctx, a.as(registry.RoleClerk, "H03"), d.ID, true)
+	check(t, err)
+	known := []bundles.Identity{{Agency: "H03", Fingerprint: registry.Fingerprint(mustKey(t, a, "H03"))}}
+	for _, code := range []registry.AgencyID{"H26", "H26.07"} {
+		known = append(known, bundles.Identity{Agency: string(code), Fingerprint: registry.Fingerprint(mustKey(t, b, code))})
+	}
+	verdict, err := bundles.Verify(ctx, bundle.Data, bundles.VerifyOptions{Trust: &pki.Trust{Roots: []*x509.Certificate{a.authority.Certificate(), b.authority.Certificate()}}, At: a.now(), Identities: known})
+	check(t, err)
+	signed := 0
+	for _, line := range verdict.Trail {
+		if line.Proof == bundles.ProofSigned {
+			signed++
+		}
+	}
+	if verdict.Verdict != signing.TotalPassed || signed != 3 {
+		t.Errorf("the bundle with the receipts of the other hub: %d signed, %+v", signed, verdict)
 	}
 	m, err := a.peers.Reconcile(ctx, b.id(t), d.Sent.Format(dayForm), d.Sent.Format(dayForm))
 	check(t, err)

@@ -1,9 +1,12 @@
 package transparency_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -396,12 +399,37 @@ func TestWitnesses(t *testing.T) {
 	}
 }
 
+// emptyLog is the signed checkpoint of a log without entries, with a root that it says it has.
+func emptyLog(t *testing.T, root tlog.Hash) string {
+	t.Helper()
+	signer, _ := emptyKeys(t)
+	text, err := note.Sign(&note.Note{Text: "empty.example/log\n0\n" + base64.StdEncoding.EncodeToString(root[:]) + "\n"}, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func emptyKeys(t *testing.T) (note.Signer, string) {
+	t.Helper()
+	secret, public, err := note.GenerateKey(bytes.NewReader(make([]byte, 64)), "empty.example/log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer, public
+}
+
 // TestWitnessRefuses lists requests that are none.
 func TestWitnessRefuses(t *testing.T) {
-	witness := openHub(t, seed('w'), "neighbour.example/log", transparency.Config{WitnessName: "n.example/w", WitnessKey: seed('v')})
+	_, empty := emptyKeys(t)
+	witness := openHub(t, seed('w'), "neighbour.example/log", transparency.Config{WitnessName: "n.example/w", WitnessKey: seed('v'), Logs: []transparency.Log{{VerifierKey: empty}}})
 	for body, want := range map[string]int{
 		"": 400, "old 0\n\n": 404, "old -1\n\nx\n1\n": 400, "old 00\n\nx\n": 400, "old 1\nnothash\n\nx\n": 400, "new 1\n\nx\n": 400,
-		"old 0\n\nhub.example/log\n1\nAAAA\n": 404, "old 0\n" + strings.Repeat(strings.Repeat("A", 43)+"=\n", 64) + "\nx\n": 400,
+		"old 0\n\nhub.example/log\n1\nAAAA\n": 404, "old 0\n\n" + emptyLog(t, tlog.Hash{1}): 422, "old 0\n\n" + emptyLog(t, tlog.Hash(sha256.Sum256(nil))): 200, "old 0\n" + strings.Repeat(strings.Repeat("A", 43)+"=\n", 64) + "\nx\n": 400,
 		strings.Repeat("x", 70<<10): 413,
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, witness.url+"/log/witness/add-checkpoint", strings.NewReader(body))
