@@ -95,7 +95,7 @@ func (o *office) input(tb testing.TB) receipt.Input {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // a database of the test
+	defer db.Close()
 	log, err := ledger.New(db, ed25519.NewKeyFromSeed([]byte(strings.Repeat("k", ed25519.SeedSize))), "hub.example/log", ledger.Options{})
 	if err != nil {
 		tb.Fatal(err)

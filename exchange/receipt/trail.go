@@ -48,7 +48,7 @@ func trail(s *Statement, proofs []logproof.Proof, receipts map[string]spoken, pr
 			continue
 		}
 		line := Line{At: p.Entry.At, Kind: p.Entry.Kind, By: f["actor_name"], Index: p.Index, ProvenBy: proven}
-		text := said("", "")
+		var text finding
 		if p.Entry.Kind == kindAccepted {
 			b, ok := receipts[f["receipt"]]
 			if !ok {
