@@ -37,8 +37,8 @@ func seedRegister(t *testing.T, a, b *station, n int, day time.Time) {
 	at := func(i int) int64 { return sqldb.Micros(day.Add(time.Duration(i) * time.Millisecond)) }
 	digest := func(i int) blob.Digest { return blob.Sum([]byte(id("pdf", i))) }
 	insert(a, "exchange_document", `id, agency, type, subject, notation, number, year, issued, place, priority, due, signer_name, signer_position, competence, state,
-		version, pdf, pdf_size, axis, created_by, created, updated, sent, archived, package, package_size, search`, func(i int) string {
-		return fmt.Sprintf(`('%s','H03','CV','x','UBND',%d,2026,0,'',0,0,'','','','sent',1,'%s',1,'','p',0,0,%d,0,'',0,'')`, id("d", i), i+1, digest(i), at(i))
+		version, pdf, pdf_size, axis, created_by, created, updated, sent, archived, package, package_size`, func(i int) string {
+		return fmt.Sprintf(`('%s','H03','CV','x','UBND',%d,2026,0,'',0,0,'','','','sent',1,'%s',1,'','p',0,0,%d,0,'',0)`, id("d", i), i+1, digest(i), at(i))
 	})
 	insert(a, "exchange_delivery", `id, document, sender, recipient, seq, channel, transport, status, step, final, attempts, last_error, next, created, updated,
 		arrival_number, arrival_year`, func(i int) string {
@@ -49,12 +49,12 @@ func seedRegister(t *testing.T, a, b *station, n int, day time.Time) {
 		return fmt.Sprintf(`('%s','%s','H03','%s',%d,'hub','done','03',2,0,0,'',0,%d,0,%d,2026)`, id("v", i), id("d", i), to, i+1, at(i), i+1)
 	})
 	insert(b, "exchange_incoming", `id, agency, sender, document, code, type, subject, signer_name, issued, priority, due, pdf, pdf_size, envelope, verdict, report,
-		status, version, arrival_number, arrival_year, received, registered, assigned, updated, assignee, note, notified, search`, func(i int) string {
+		status, version, arrival_number, arrival_year, received, registered, assigned, updated, assignee, note, notified`, func(i int) string {
 		agency := "H26"
 		if i%10 == 9 {
 			agency = "H26x" // never came
 		}
-		return fmt.Sprintf(`('%s','%s','H03','%s','%s','CV','x','',0,0,0,'%s',1,'','','','03',2,%d,2026,0,0,0,0,'','',1,'')`,
+		return fmt.Sprintf(`('%s','%s','H03','%s','%s','CV','x','',0,0,0,'%s',1,'','','','03',2,%d,2026,0,0,0,0,'','',1)`,
 			id("i", i), agency, id("d", i), exchange.FormatCode(i+1, "UBND"), digest(i), i+1)
 	})
 	insert(b, "exchange_arrival", `id, incoming, agency, sender, document, channel, ref, at, pdf, pdf_size, envelope, differs, settled, settler, note, sent`, func(i int) string {
