@@ -215,13 +215,13 @@ func TestBundleStandsAlone(t *testing.T) {
 	if r.Verdict != signing.TotalPassed || len(r.Checks) != 8 || len(r.Remarks) != 0 {
 		t.Fatalf("%+v", r)
 	}
-	text := ""
+	var text strings.Builder
 	for _, line := range r.Trail {
-		text += line.Text + "\n"
+		text.WriteString(line.Text + "\n")
 	}
 	for _, want := range []string{"Đã cấp số 05/QĐ-UBND", "Sở Nội vụ (H03.01) đã vào sổ, số đến 7, người thực hiện Lê Văn Thư", "hoàn thành", "Không phát được cho Sở Tài chính (H03.02) trong 24 giờ"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the trail lacks %q:\n%s", want, text)
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the trail lacks %q:\n%s", want, text.String())
 		}
 	}
 	later := time.Now().AddDate(20, 0, 0)
