@@ -88,7 +88,7 @@ func (s *Service) carry(ctx context.Context, channel string, c Carrier, batch []
 func (s *Service) carried(ctx context.Context, channel string, w *waiting) error {
 	now := s.clock()
 	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		first, err := markCarried(ctx, tx, w.ID, channel, now.Add(carryAgain), now)
+		first, err := markCarried(ctx, tx, w.ID, w.Recipient, channel, now.Add(carryAgain), now)
 		if err != nil || !first {
 			return err
 		}
@@ -163,7 +163,7 @@ func (s *Service) Reported(ctx context.Context, tx *sqldb.Tx, m MailReport) erro
 
 func (s *Service) settleCarried(ctx context.Context, tx *sqldb.Tx, sender registry.AgencyID, axis string, recipient registry.AgencyID, transport, reason string) error {
 	d, err := selectDeliveryByAxis(ctx, tx, sender, axis, recipient)
-	if err != nil || d == nil || d.Transport == TransportDone || d.Transport == transport {
+	if err != nil || d == nil || d.Transport == TransportDone || d.Transport == TransportWithdrawn || d.Transport == transport {
 		return err
 	}
 	now := s.clock()

@@ -155,27 +155,32 @@ func (s *Service) checkDeliveries(ctx context.Context, yield func(string)) error
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		for _, d := range list {
-			after = string(d.id)
-			if (d.transport == TransportDone) != (d.status != StatusNone) {
-				yield(fmt.Sprintf("delivery %s: transport %s with status %q", d.id, d.transport, d.status))
-			}
-			if d.channel != registry.ChannelLocal && d.channel != ChannelHub {
-				continue // statuses of other channels bear no receipt of ours
-			}
-			if d.last != d.step {
-				yield(fmt.Sprintf("delivery %s: its status is that of step %d, the last receipt's is %d", d.id, d.step, d.last))
-			}
-			if d.status == StatusNone {
-				continue
-			}
-			if d.receipts != 1 {
-				yield(fmt.Sprintf("delivery %s: status %s has %d receipts that say so", d.id, d.status, d.receipts))
-			}
-			if d.channel == registry.ChannelLocal && d.arrivals != 1 {
-				yield(fmt.Sprintf("delivery %s of document %s: %d matching arrivals at %s", d.id, d.document, d.arrivals, d.recipient))
-			}
+		for i := range list {
+			after = string(list[i].id)
+			list[i].check(yield)
 		}
+	}
+}
+
+// check judges what a delivery says of itself against its receipts and arrivals.
+func (d *deliveryFacts) check(yield func(string)) {
+	if (d.transport == TransportDone) != (d.status != StatusNone) {
+		yield(fmt.Sprintf("delivery %s: transport %s with status %q", d.id, d.transport, d.status))
+	}
+	if d.channel != registry.ChannelLocal && d.channel != ChannelHub {
+		return // statuses of other channels bear no receipt of ours
+	}
+	if d.last != d.step {
+		yield(fmt.Sprintf("delivery %s: its status is that of step %d, the last receipt's is %d", d.id, d.step, d.last))
+	}
+	if d.status == StatusNone {
+		return
+	}
+	if d.receipts != 1 {
+		yield(fmt.Sprintf("delivery %s: status %s has %d receipts that say so", d.id, d.status, d.receipts))
+	}
+	if d.channel == registry.ChannelLocal && d.arrivals != 1 {
+		yield(fmt.Sprintf("delivery %s of document %s: %d matching arrivals at %s", d.id, d.document, d.arrivals, d.recipient))
 	}
 }
 

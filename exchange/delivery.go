@@ -249,33 +249,16 @@ func (s *Service) Retry(ctx context.Context, by registry.Actor, id DocumentID) (
 // as after a day with a full disk. The hub calls it when it starts.
 func (s *Service) Resume(ctx context.Context) error {
 	err := s.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		for kind, find := range map[jobs.Kind]func(context.Context, *sqldb.Tx) ([]registry.AgencyID, error){
-			jobDeliver: selectWaitingLanes, jobReceipts: selectReceiptLanes, jobNotify: selectNotifyLanes, jobNotices: selectNoticeLanes,
-		} {
-			if kind == jobNotify && s.cfg.Mail == nil {
-				continue
-			}
-			list, err := find(ctx, tx)
-			if err != nil {
+		if err := s.resumeLanes(ctx, tx); err != nil {
+			return err
+		}
+		atNow := func(do func(context.Context, *sqldb.Tx, time.Time) error) func(context.Context, *sqldb.Tx) error {
+			return func(ctx context.Context, tx *sqldb.Tx) error { return do(ctx, tx, s.clock()) }
+		}
+		for _, resume := range []func(context.Context, *sqldb.Tx) error{atNow(s.watchAt), s.resumeMoves, s.resumeLater, atNow(s.digestAt)} {
+			if err := resume(ctx, tx); err != nil {
 				return err
 			}
-			for _, a := range list {
-				if err := s.jobs.Add(ctx, tx, kind, lane{a}, jobs.AddOptions{Lane: string(a)}); err != nil {
-					return err
-				}
-			}
-		}
-		if err := s.watchAt(ctx, tx, s.clock()); err != nil {
-			return err
-		}
-		if err := s.resumeMoves(ctx, tx); err != nil {
-			return err
-		}
-		if err := s.resumeLater(ctx, tx); err != nil {
-			return err
-		}
-		if err := s.digestAt(ctx, tx, s.clock()); err != nil {
-			return err
 		}
 		ready, err := selectUnarchived(ctx, tx)
 		if err != nil {
@@ -289,6 +272,26 @@ func (s *Service) Resume(ctx context.Context) error {
 		return nil
 	})
 	return storageError("resuming lanes", err)
+}
+
+func (s *Service) resumeLanes(ctx context.Context, tx *sqldb.Tx) error {
+	for kind, find := range map[jobs.Kind]func(context.Context, *sqldb.Tx) ([]registry.AgencyID, error){
+		jobDeliver: selectWaitingLanes, jobReceipts: selectReceiptLanes, jobNotify: selectNotifyLanes, jobNotices: selectNoticeLanes,
+	} {
+		if kind == jobNotify && s.cfg.Mail == nil {
+			continue
+		}
+		list, err := find(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, a := range list {
+			if err := s.jobs.Add(ctx, tx, kind, lane{a}, jobs.AddOptions{Lane: string(a)}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // laneTurn is how long a lane may work before it gives others their turn; the

@@ -131,7 +131,7 @@ func (p *planted) thePage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer res.Body.Close() //nolint:errcheck // read to its end
+		defer res.Body.Close()
 		body, err := io.ReadAll(res.Body)
 		if err != nil {
 			t.Fatal(err)
@@ -145,7 +145,7 @@ func (p *planted) thePage(t *testing.T) {
 		t.Fatalf("the rate page: %d after a login with %d", res.StatusCode, in.StatusCode)
 	}
 	rows := map[string]string{}
-	for _, row := range strings.Split(body, "<tr>") {
+	for row := range strings.SplitSeq(body, "<tr>") {
 		if _, link, ok := strings.Cut(row, `href="/rate/gap?`); ok {
 			link, _, _ = strings.Cut(link, `"`)
 			q, err := url.ParseQuery(html.UnescapeString(link))

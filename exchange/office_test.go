@@ -62,7 +62,7 @@ func TestForwardKeepsTheChain(t *testing.T) {
 		if err != nil || len(chain) != 2 || chain[0].Agency != "H03.01" || chain[1].Note != "phối hợp" {
 			t.Errorf("the chain is %+v %v", chain, err)
 		}
-		full, err := w.Service.Incoming(ctx, w.as(clerk, "H03.03"), third.ID)
+		full, err := w.Incoming(ctx, w.as(clerk, "H03.03"), third.ID)
 		if err != nil || full.Report == nil || full.Report.Verdict != in.Verdict || len(full.Report.Signatures) != 3 {
 			t.Errorf("the first verdict is lost: %+v %v", full, err)
 		}
@@ -259,7 +259,7 @@ func TestDetailsTravel(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.runLanes(t)
-	in, err := w.Service.Incoming(ctx, w.as(clerk, "H03.01"), w.incoming(t, "H03.01", d.ID).ID)
+	in, err := w.Incoming(ctx, w.as(clerk, "H03.01"), w.incoming(t, "H03.01", d.ID).ID)
 	if err != nil || in.Details == nil || in.Details.pinned() != want.pinned() {
 		t.Errorf("details %+v %v", in.Details, err)
 	}

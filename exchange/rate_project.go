@@ -71,9 +71,11 @@ func (s *Service) countRateBatch(ctx context.Context) (int, error) {
 	if err != nil || (len(records) == 0 && place >= 0) {
 		return 0, err
 	}
-	book, err := s.rateBookFor(ctx, records)
-	if err != nil {
-		return 0, err
+	book := newRateBook() // what stands in the tables of an earlier count is thrown away below
+	if place >= 0 {
+		if book, err = s.rateBookFor(ctx, records); err != nil {
+			return 0, err
+		}
 	}
 	before := book.sums()
 	was := book.copies()

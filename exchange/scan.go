@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -145,9 +146,7 @@ func (s *Service) insertScan(ctx context.Context, tx *sqldb.Tx, by registry.Acto
 	}
 	f := in.described()
 	f["medium"], f["sender_name"] = string(in.Medium), in.SenderName
-	for key, value := range s.facts(by) {
-		f[key] = value
-	}
+	maps.Copy(f, s.facts(by))
 	if err := s.evidence(ctx, tx, "incoming.received", string(in.ID), now, by, f); err != nil {
 		return err
 	}

@@ -26,11 +26,12 @@ func settleDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, transport,
 	return err
 }
 
-// markCarried notes that the channel has a delivery; it tells whether it is the first time.
-func markCarried(ctx context.Context, tx *sqldb.Tx, id DeliveryID, channel string, again, now time.Time) (bool, error) {
-	var was, failed string
-	err := tx.QueryRow(ctx, `SELECT transport, last_error FROM exchange_delivery WHERE id = $1`, string(id)).Scan(&was, &failed)
-	if err != nil || was == TransportDone || was == TransportFail {
+// markCarried notes that the channel has a delivery for a recipient; it tells whether it is the first time. One that was
+// settled, taken back or given to a successor meanwhile stays as it is.
+func markCarried(ctx context.Context, tx *sqldb.Tx, id DeliveryID, recipient registry.AgencyID, channel string, again, now time.Time) (bool, error) {
+	var was, failed, to string
+	err := tx.QueryRow(ctx, `SELECT transport, last_error, recipient FROM exchange_delivery WHERE id = $1`, string(id)).Scan(&was, &failed, &to)
+	if err != nil || was == TransportDone || was == TransportFail || was == TransportWithdrawn || to != string(recipient) {
 		return false, err
 	}
 	_, err = tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'processing', channel = $4, last_error = '', next = $2, updated = $3 WHERE id = $1`,

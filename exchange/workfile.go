@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -76,6 +77,9 @@ func (s *Service) OpenFile(ctx context.Context, by registry.Actor, in WorkFileIn
 	if by.Person == "" {
 		return nil, fail(KindForbidden, "Hồ sơ do người của cơ quan lập.", "A file is made by somebody of the agency.")
 	}
+	if err := filesAllowed(by); err != nil {
+		return nil, err
+	}
 	for _, f := range []struct {
 		vi, en   string
 		at       *string
@@ -132,8 +136,19 @@ func (s *Service) ownFile(ctx context.Context, tx *sqldb.Tx, by registry.Actor, 
 }
 
 // openedFile is ownFile of one that the actor may fill: the keeper and clerks.
+// filesAllowed keeps work files from those who act for another in other things than the clerk's work.
+func filesAllowed(by registry.Actor) error {
+	if by.OnBehalfOf != nil && !by.OnBehalfOf.Allows(registry.ScopeClerk) {
+		return fail(KindForbidden, "Ủy quyền này không bao gồm việc lập hồ sơ.", "This delegation does not cover work files.")
+	}
+	return nil
+}
+
 func (s *Service) openedFile(ctx context.Context, tx *sqldb.Tx, by registry.Actor, id string) (*WorkFile, error) {
 	w, err := s.ownFile(ctx, tx, by, id)
+	if err == nil {
+		err = filesAllowed(by)
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -154,27 +169,9 @@ func (s *Service) AddToFile(ctx context.Context, by registry.Actor, file, kind, 
 		if w, err = s.openedFile(ctx, tx, by, file); err != nil {
 			return err
 		}
-		code := ""
-		switch kind {
-		case ItemOutgoing:
-			d, err := s.ownDocument(ctx, tx, by, DocumentID(subject))
-			if err != nil {
-				return err
-			}
-			code = d.Code()
-		case ItemIncoming:
-			in, err := s.ownIncoming(ctx, tx, by, IncomingID(subject))
-			if err != nil {
-				return err
-			}
-			if in.ArrivalNumber > 0 {
-				code = in.Code
-				if code == "" {
-					code = strconv.Itoa(in.ArrivalNumber)
-				}
-			}
-		default:
-			return failf(KindInvalid, "Không có loại %q; dùng outgoing hoặc incoming.", "There is no kind %q; use outgoing or incoming.", kind)
+		code, err := s.itemCode(ctx, tx, by, kind, subject)
+		if err != nil {
+			return err
 		}
 		if code == "" {
 			return fail(KindConflict, "Chỉ đưa vào hồ sơ văn bản đã có số đi hoặc số đến.", "Only a document with a number goes into a file.")
@@ -194,6 +191,25 @@ func (s *Service) AddToFile(ctx context.Context, by registry.Actor, file, kind, 
 		return nil, storageError("adding to a file", err)
 	}
 	return w, nil
+}
+
+// itemCode gives the number under which a document stands in a file, "" while it has none.
+func (s *Service) itemCode(ctx context.Context, tx *sqldb.Tx, by registry.Actor, kind, subject string) (string, error) {
+	switch kind {
+	case ItemOutgoing:
+		d, err := s.ownDocument(ctx, tx, by, DocumentID(subject))
+		if err != nil {
+			return "", err
+		}
+		return d.Code(), nil
+	case ItemIncoming:
+		in, err := s.ownIncoming(ctx, tx, by, IncomingID(subject))
+		if err != nil || in.ArrivalNumber == 0 {
+			return "", err
+		}
+		return cmp.Or(in.Code, strconv.Itoa(in.ArrivalNumber)), nil
+	}
+	return "", failf(KindInvalid, "Không có loại %q; dùng outgoing hoặc incoming.", "There is no kind %q; use outgoing or incoming.", kind)
 }
 
 // CloseFile ends a file whose matter is done (kết thúc hồ sơ); it must not be empty.

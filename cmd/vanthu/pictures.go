@@ -34,7 +34,7 @@ func (c verifyCmd) pictures(a *app, name string, judged *signing.Report, rendere
 		fmt.Fprintf(a.stderr, "vanthu: %s: %v\n", name, err)
 		return nil
 	}
-	if err := os.MkdirAll(c.Pictures, 0o755); err != nil {
+	if err := os.MkdirAll(c.Pictures, 0o750); err != nil {
 		return unreadable(err)
 	}
 	base := strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))

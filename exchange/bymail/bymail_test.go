@@ -247,7 +247,7 @@ func (w *world) call(method, link string, form url.Values) (int, string) {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	answer, err := http.DefaultClient.Do(r)
 	check(w.t, err)
-	defer answer.Body.Close() //nolint:errcheck // only read
+	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
 	check(w.t, err)
 	return answer.StatusCode, string(body)

@@ -121,7 +121,7 @@ func (v *visit) fill(f *form) error {
 
 // readForm parses the body, with files or without.
 func (v *visit) readForm() error {
-	err := v.r.ParseMultipartForm(formMemory)
+	err := v.r.ParseMultipartForm(formMemory) //nolint:gosec // G120: the body was bounded when the request came in
 	if errors.Is(err, http.ErrNotMultipart) {
 		err = v.r.ParseForm()
 	}

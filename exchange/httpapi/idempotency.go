@@ -206,7 +206,7 @@ func secretMembers() []string { return []string{"passphrase", "password"} }
 // the members of an object without its secrets, the bytes of anything else. The body is rewound.
 func digestOf(r *http.Request, body io.ReadSeeker) (string, error) {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "%s %s\n", r.Method, r.URL.RequestURI())
+	fmt.Fprintf(hash, "%s %s\n%s\n", r.Method, r.URL.RequestURI(), r.Header.Get(actingHeader))
 	if err := digestBody(hash, r.Header.Get("Content-Type"), body); err != nil {
 		return "", registry.NewError(exchange.KindInvalid, "Nội dung yêu cầu không đọc được.", "The body of the request cannot be read.").Because(err)
 	}

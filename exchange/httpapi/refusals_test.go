@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,9 +18,7 @@ func TestBadInputIsAnswered(t *testing.T) {
 	draft := func(status int, changed map[string]string) {
 		t.Helper()
 		fields := map[string]string{"type": "CV", "subject": "a", "signer_name": "A"}
-		for k, v := range changed {
-			fields[k] = v
-		}
+		maps.Copy(fields, changed)
 		w.call(status, post, "/api/v1/documents", nil, form(t, fields, testPDF(t)), nil)
 	}
 	draft(http.StatusUnprocessableEntity, map[string]string{"subject": strings.Repeat("ă", 501)})

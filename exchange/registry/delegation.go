@@ -305,6 +305,9 @@ func (r *Registry) ActingFor(ctx context.Context, by Actor, delegation string) (
 	if !d.ActiveAt(r.now()) || giver == nil || giver.Disabled || giver.Agency != d.Agency || taker.Disabled || !slices.Contains(chain, d.Agency) {
 		return Actor{}, ended
 	}
+	if d.Form == FormKT && (taker.Agency != d.Agency || !slices.Contains(taker.Roles, RoleLeader)) {
+		return Actor{}, ended // no longer a deputy of the giver's
+	}
 	m := &Mandate{Delegation: d.ID, Person: giver.ID, Name: giver.Name, Position: giver.Position, Form: d.Form}
 	a := Actor{Person: taker.ID, Name: taker.Name, Agency: d.Agency, OnBehalfOf: m}
 	for _, s := range d.Scopes {

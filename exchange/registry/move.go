@@ -75,7 +75,8 @@ func (r *Registry) PlanMoveIn(ctx context.Context, tx *sqldb.Tx, by Actor, m Mov
 	if m.Position == "" {
 		m.Position = p.Position
 	}
-	if len(m.Roles) == 0 {
+	roles := len(m.Roles) > 0
+	if !roles {
 		m.Roles = p.Roles
 	}
 	after := *p
@@ -105,7 +106,11 @@ func (r *Registry) PlanMoveIn(ctx context.Context, tx *sqldb.Tx, by Actor, m Mov
 		return nil, wrap("making an id", err)
 	}
 	m.ID, m.Created, m.By = id.String(), now, by.Tag()
-	return &m, insertMove(ctx, tx, &m)
+	kept := m
+	if !roles {
+		kept.Roles = nil // told when it is done
+	}
+	return &m, insertMove(ctx, tx, &kept)
 }
 
 // fitHeir checks who takes the open work.
@@ -145,6 +150,15 @@ func (r *Registry) MoveIn(ctx context.Context, tx *sqldb.Tx, id string) (*Move, 
 	}
 	if p == nil || p.Agency != m.From {
 		return nil, nil, NewError(KindConflict, "Người này đã chuyển cơ quan trước ngày điều động.", "The person has moved before this move was due.")
+	}
+	if p.Disabled && !m.Disable {
+		return nil, nil, NewError(KindConflict, "Tài khoản đã bị khóa trước ngày điều động.", "The account was closed before this move was due.")
+	}
+	if len(m.Roles) == 0 {
+		m.Roles = p.Roles // those of today: a role that was withdrawn meanwhile does not come back
+	}
+	if m.Position == "" {
+		m.Position = p.Position
 	}
 	if m.fitHeir(ctx, tx) != nil {
 		m.HandOver = "" // gone meanwhile: the work goes back to the leader

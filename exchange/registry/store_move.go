@@ -11,6 +11,9 @@ import (
 )
 
 func splitRoles(s string) []Role {
+	if s == "" {
+		return []Role{}
+	}
 	var out []Role
 	for r := range strings.SplitSeq(s, ",") {
 		out = append(out, Role(r))

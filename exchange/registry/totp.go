@@ -6,7 +6,7 @@ import (
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // RFC 6238 with HMAC-SHA-1 is what every authenticator speaks; HMAC does not rest on collisions
+	"crypto/sha1" // RFC 6238 with HMAC-SHA-1 is what every authenticator speaks; HMAC does not rest on collisions
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base32"
@@ -130,7 +130,7 @@ func (r *Registry) BeginTOTP(ctx context.Context, by Actor) (secret, address str
 
 // ConfirmTOTP puts the second factor in force when the code is right, and gives the
 // recovery codes, shown once: each lets its owner in once without the authenticator.
-// The actor's other sessions end.
+// Every session and API token of the actor ends: they were made without the code.
 func (r *Registry) ConfirmTOTP(ctx context.Context, by Actor, code string) ([]string, error) {
 	codes, sums := newRecovery()
 	now := r.now()
@@ -151,8 +151,12 @@ func (r *Registry) ConfirmTOTP(ctx context.Context, by Actor, code string) ([]st
 				Advise("Kiểm tra giờ của điện thoại rồi nhập mã mới.", "Check the clock of the phone, then type a new code.")
 		}
 		t.confirmed, t.recovery = now, sums
-		return upsertTOTP(ctx, tx, t)
+		if err := upsertTOTP(ctx, tx, t); err != nil {
+			return err
+		}
+		return deleteSessions(ctx, tx, by.Person)
 	})
+	r.sessions.clear()
 	if err != nil {
 		return nil, wrap("confirming a second factor", err)
 	}
@@ -174,6 +178,31 @@ func recoverySum(code string) string {
 	return hex.EncodeToString(d[:])
 }
 
+// ownCode checks a code that somebody who is logged in gives; tries are counted like those of a login.
+func (r *Registry) ownCode(ctx context.Context, p *Person, code string) error {
+	end, locked, err := r.limiter.begin(ctx, p.Login, "second factor")
+	if err != nil {
+		return wrap("waiting for other tries", err)
+	}
+	if locked > 0 {
+		return NewError(KindUnauthenticated, "Nhập sai mã quá nhiều lần. Thử lại sau.", "Too many wrong codes. Try again later.")
+	}
+	right, err := r.useCode(ctx, p.ID, code)
+	switch {
+	case errors.Is(err, ErrCode):
+		end(undecided)
+		return errCode()
+	case err != nil:
+		end(undecided)
+		return wrap("checking a second factor", err)
+	case !right:
+		end(failed)
+		return NewError(KindInvalid, "Mã xác thực không đúng.", "The code is wrong.")
+	}
+	end(succeeded)
+	return nil
+}
+
 // RemoveTOTP ends a second factor: people their own, with a code; administrators
 // that of somebody who lost phone and codes, whose sessions end.
 func (r *Registry) RemoveTOTP(ctx context.Context, by Actor, id PersonID, code string) error {
@@ -182,15 +211,8 @@ func (r *Registry) RemoveTOTP(ctx context.Context, by Actor, id PersonID, code s
 		return err
 	}
 	if !by.System && by.Person == id {
-		right, err := r.useCode(ctx, id, code)
-		if errors.Is(err, ErrCode) {
-			return errCode()
-		}
-		if err != nil {
-			return wrap("checking a second factor", err)
-		}
-		if !right {
-			return NewError(KindInvalid, "Mã xác thực không đúng.", "The code is wrong.")
+		if err := r.ownCode(ctx, p, code); err != nil {
+			return err
 		}
 	}
 	err = r.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {

@@ -84,7 +84,9 @@ func TestLoginWithSecondFactor(t *testing.T) {
 		t.Errorf("%+v %v", s, err)
 	}
 	for range maxPairFailures {
-		_, _, err = r.LoginWithCode(ctx, "an", password, "999999", "y")
+		if _, _, err := r.LoginWithCode(ctx, "an", password, "999999", "y"); err == nil {
+			t.Error("a wrong code lets in")
+		}
 	}
 	if _, _, err = r.LoginWithCode(ctx, "an", password, recovery[1], "y"); KindOf(err) != KindUnauthenticated {
 		t.Errorf("guessing codes is not limited: %v", err)

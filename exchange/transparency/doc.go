@@ -201,23 +201,23 @@ func (p *Publisher) stamp(ctx context.Context, checkpoint string) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	if _, err := p.judge(token, text); err != nil {
+	if err := p.judge(token, text); err != nil {
 		return nil, err
 	}
 	return token, nil
 }
 
-// judge gives the time that a token proves of a checkpoint's signed part.
-func (p *Publisher) judge(der []byte, text string) (time.Time, error) {
+// judge checks the token over a checkpoint's signed part.
+func (p *Publisher) judge(der []byte, text string) error {
 	token, err := tsa.ParseToken(der)
 	if err != nil {
-		return time.Time{}, err
+		return err
 	}
 	result := token.Verify(cms.DigestOf([]byte(text)), tsa.VerifyOptions{Trust: p.cfg.Trust})
 	if !result.Intact || p.cfg.Trust != nil && !result.Trusted {
-		return time.Time{}, fmt.Errorf("the time stamp of the checkpoint does not hold: %v", result.Reasons)
+		return fmt.Errorf("the time stamp of the checkpoint does not hold: %v", result.Reasons)
 	}
-	return token.Time, nil
+	return nil
 }
 
 // Proven gives when the newest time stamp was made and how many entries it covers; those from there on have their time
@@ -272,7 +272,7 @@ func (p *Publisher) check(ctx context.Context, one *ledger.Publication) error {
 		return err
 	}
 	if one.Token != nil {
-		_, err = p.judge(one.Token, text)
+		err = p.judge(one.Token, text)
 	}
 	return err
 }

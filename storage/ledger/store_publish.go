@@ -88,19 +88,9 @@ func addCosignatures(ctx context.Context, tx *sqldb.Tx, p *Publication) error {
 }
 
 func selectPublications(ctx context.Context, tx *sqldb.Tx, after int64) ([]Publication, error) {
-	rows, err := tx.Query(ctx, publicationColumns+" WHERE size > $1 ORDER BY size LIMIT 500", after)
+	list, err := sqldb.Collect(ctx, tx, func(row sqldb.Scanner) (Publication, error) { return scanPublication(row.Scan) },
+		publicationColumns+" WHERE size > $1 ORDER BY size LIMIT 500", after)
 	if err != nil {
-		return nil, err
-	}
-	var list []Publication
-	for rows.Next() {
-		p, err := scanPublication(rows.Scan)
-		if err != nil {
-			return nil, errors.Join(err, rows.Close())
-		}
-		list = append(list, p)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, err
 	}
 	for i := range list {

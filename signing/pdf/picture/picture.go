@@ -108,7 +108,7 @@ func (r *Renderer) load() error {
 		return nil
 	}
 	config := wazero.NewRuntimeConfig().WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesExceptionHandling).
-		WithMemoryLimitPages(uint32(min(r.options.Memory/wasmPage, 65536))).WithCloseOnContextDone(true) //nolint:gosec // bounded
+		WithMemoryLimitPages(uint32(min(r.options.Memory/wasmPage, 65536))).WithCloseOnContextDone(true)
 	if folder := r.folder(); folder != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(folder)
 		if err != nil {
@@ -172,7 +172,8 @@ func (r *Renderer) job(ctx context.Context, do work) error {
 		// What broke down cannot be closed in order; its memory goes with it either way.
 		_ = instance.Close()
 	case <-ctx.Done():
-		_ = instance.Kill() // makes the running call return
+		//nolint:errcheck // it makes the running call return, and that call's error is the one to tell
+		instance.Kill()
 		<-done
 		return fmt.Errorf("%w: over %v", ErrLimit, r.options.Time)
 	}
