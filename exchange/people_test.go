@@ -256,3 +256,38 @@ func TestPersonDisabled(t *testing.T) {
 	}
 	w.clean(t)
 }
+
+// TestMovePlannedBefore: a move that comes due neither opens an account that was closed meanwhile nor brings back a role
+// that was withdrawn.
+func TestMovePlannedBefore(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t, worldOptions{})
+	off, boss := w.as(officer, "H03.01"), w.as(leader, "H03.01")
+	at := w.clock.Now().Add(72 * time.Hour)
+	var planned []string
+	for _, p := range []registry.PersonID{off.Person, boss.Person} {
+		m, err := w.MovePerson(ctx, w.as(admin, "H03"), registry.Move{Person: p, Agency: "H03.02", Reason: "QĐ 15", At: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		planned = append(planned, m.ID)
+	}
+	if _, err := w.MovePerson(ctx, w.as(admin, "H03.01"), registry.Move{Person: off.Person, Disable: true, HandOver: boss.Person, Reason: "đình chỉ"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.MovePerson(ctx, w.as(admin, "H03.01"), registry.Move{Person: boss.Person, Roles: []registry.Role{officer}, Reason: "thôi giữ chức"}); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.set(at)
+	for i, id := range planned {
+		if err := w.runMove(ctx, canonical(moveArgs{id})); (err == nil) != (i == 1) {
+			t.Fatal(i, err)
+		}
+	}
+	if _, err := w.reg.ActorOf(ctx, off.Person); KindOf(err) != KindForbidden {
+		t.Errorf("the closed account is open again: %v", err)
+	}
+	if a, err := w.reg.ActorOf(ctx, boss.Person); err != nil || a.Agency != "H03.02" || a.Has(leader) {
+		t.Errorf("moved as %+v, %v", a, err)
+	}
+}

@@ -62,6 +62,15 @@ func (s *Service) FollowEvidence(ctx context.Context, every time.Duration) {
 // errRateMoved says that another process has counted the same entries.
 var errRateMoved = errors.New("the rate was counted by another process")
 
+// rateBookAt gives what the tables say of the documents of some records. A count from the beginning starts with nothing:
+// what stands there of an earlier one is thrown away with it.
+func (s *Service) rateBookAt(ctx context.Context, place int64, records []ledger.Record) (*rateBook, error) {
+	if place < 0 {
+		return newRateBook(), nil
+	}
+	return s.rateBookFor(ctx, records)
+}
+
 func (s *Service) countRateBatch(ctx context.Context) (int, error) {
 	place, err := s.ratePlace(ctx)
 	if err != nil {
@@ -71,11 +80,9 @@ func (s *Service) countRateBatch(ctx context.Context) (int, error) {
 	if err != nil || (len(records) == 0 && place >= 0) {
 		return 0, err
 	}
-	book := newRateBook() // what stands in the tables of an earlier count is thrown away below
-	if place >= 0 {
-		if book, err = s.rateBookFor(ctx, records); err != nil {
-			return 0, err
-		}
+	book, err := s.rateBookAt(ctx, place, records)
+	if err != nil {
+		return 0, err
 	}
 	before := book.sums()
 	was := book.copies()

@@ -160,6 +160,15 @@ func TestLiveIsRecomputed(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				if rapid.IntRange(0, 20).Draw(t, "anew") == 0 { // as a new definition of the rate has it
+					err := w.db.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+						_, err := tx.Exec(ctx, `DELETE FROM exchange_rate_state`)
+						return err
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
 				if rapid.IntRange(0, 5).Draw(t, "count") == 0 {
 					if _, err := w.CountRate(ctx); err != nil {
 						t.Fatal(err)

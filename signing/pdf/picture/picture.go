@@ -172,9 +172,8 @@ func (r *Renderer) job(ctx context.Context, do work) error {
 		// What broke down cannot be closed in order; its memory goes with it either way.
 		_ = instance.Close()
 	case <-ctx.Done():
-		//nolint:errcheck // it makes the running call return, and that call's error is the one to tell
-		instance.Kill()
-		<-done
+		_ = instance.Kill() // makes the running call return
+		<-done              //nolint:errcheck // that it was stopped is what is told
 		return fmt.Errorf("%w: over %v", ErrLimit, r.options.Time)
 	}
 	return err
