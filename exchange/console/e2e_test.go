@@ -358,9 +358,13 @@ func TestPagesInEveryLook(t *testing.T) {
 	h := newHub(t)
 	h.fill(t)
 	pages := []string{"/", "/incoming", "/outgoing", "/sent", "/compose", "/registers/outgoing", "/registers/incoming", "/rate", "/check",
-		"/agencies", "/people", "/account", "/webhooks", "/overdue", "/nowhere"}
-	for _, d := range h.documents(t) {
+		"/agencies", "/people", "/account", "/webhooks", "/overdue", "/nowhere", "/registers/followup", "/tasks", "/alike", "/scan", "/numbers",
+		"/calendar", "/search?q=mua+lu", "/search"}
+	for i, d := range h.documents(t) {
 		pages = append(pages, "/documents/"+string(d.ID))
+		if i == 0 {
+			pages = append(pages, "/documents/"+string(d.ID)+"/revise")
+		}
 	}
 	b := newBrowser(t, h.server.URL, 1366, 900)
 	for _, look := range []look{{"phone", 390, 844, "vi", "light"}, {"desk", 1366, 900, "vi", "light"}, {"dark", 1366, 900, "en", "dark"}} {
@@ -372,7 +376,7 @@ func TestPagesInEveryLook(t *testing.T) {
 			b.open(p)
 			b.narrow(p, look.width)
 			b.accessible(p)
-			b.picture("page" + strings.ReplaceAll(strings.Split(p, "-")[0], "/", "-"))
+			b.picture("page" + strings.NewReplacer("/", "-", "?", "-").Replace(strings.Split(p, "-")[0]))
 		}
 		b.filters()
 		b.logout()
