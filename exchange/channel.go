@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"vanthu/exchange/registry"
@@ -154,25 +155,34 @@ func (s *Service) Reported(ctx context.Context, tx *sqldb.Tx, m MailReport) erro
 	if err != nil || d == nil {
 		return err
 	}
-	f := facts{"agency": string(m.Sender), "recipient": string(m.Recipient), "report": m.Kind, "address": m.Address}
+	f := facts{"agency": string(m.Sender), "recipient": string(d.Recipient), "report": m.Kind, "address": m.Address}
+	if err := addAddressed(ctx, tx, f, d.Document, d.Recipient); err != nil {
+		return err
+	}
 	if m.Detail != "" {
 		f["detail"] = m.Detail
 	}
 	return s.evidence(ctx, tx, "delivery.reported", string(d.Document), s.clock(), registry.System("mail"), f)
 }
 
+// settleCarried ends a delivery as its channel says. What becomes of the copy of an agency that has ended says nothing of
+// the one that goes to its successor: only the successor's own ends the delivery.
 func (s *Service) settleCarried(ctx context.Context, tx *sqldb.Tx, sender registry.AgencyID, axis string, recipient registry.AgencyID, transport, reason string) error {
 	d, err := selectDeliveryByAxis(ctx, tx, sender, axis, recipient)
-	if err != nil || d == nil || d.Transport == TransportDone || d.Transport == TransportWithdrawn || d.Transport == transport {
+	if err != nil || d == nil || d.Recipient != recipient || d.Transport == TransportDone || d.Transport == TransportWithdrawn || d.Transport == transport {
 		return err
 	}
 	now := s.clock()
-	if err := settleDelivery(ctx, tx, d.ID, transport, reason, now); err != nil {
+	kind, failure, f := "delivery.fetched", "", facts{"agency": string(sender), "recipient": string(d.Recipient)}
+	if transport == TransportFail {
+		kind, failure = "delivery.failed", failOther
+		f["attempts"], f["reason"], f["error"], f["failure"] = strconv.Itoa(d.Attempts+1), reason, reason, failure
+	}
+	if err := settleDelivery(ctx, tx, d.ID, transport, reason, failure, now); err != nil {
 		return err
 	}
-	kind, f := "delivery.fetched", facts{"agency": string(sender), "recipient": string(recipient)}
-	if transport == TransportFail {
-		kind, f["error"] = "delivery.failed", reason
+	if err := addAddressed(ctx, tx, f, d.Document, d.Recipient); err != nil {
+		return err
 	}
 	return s.evidence(ctx, tx, kind, string(d.Document), now, registry.System("deliveries"), f)
 }
@@ -205,14 +215,17 @@ func (s *Service) ForeignStatus(ctx context.Context, said ForeignStatus) error {
 		if !follows(d.Status, said.Status) {
 			return nil
 		}
+		if d.Recipient != said.Recipient && d.Status != StatusNone && said.Status == StatusRefused {
+			return nil // the old address gives back what has arrived at the successor
+		}
 		now := s.clock()
-		r := &Receipt{Document: d.Document, From: said.Recipient, To: said.Sender, Status: said.Status, Note: said.Note, At: now}
+		r := &Receipt{Document: d.Document, From: d.Recipient, To: said.Sender, Status: said.Status, Note: said.Note, At: now}
 		if r.step, err = nextStep(ctx, tx, d.ID); err != nil {
 			return err
 		}
 		r.ID = said.Channel + ":" + string(said.Digest)
 		// Nobody of ours signed it: the body, whose digest the evidence keeps, names the packet that said so.
-		r.Body = canonical(receiptBody{At: now.Format(time.RFC3339Nano), Digest: said.Digest, Document: d.Document, From: said.Recipient, ID: r.ID,
+		r.Body = canonical(receiptBody{At: now.Format(time.RFC3339Nano), Digest: said.Digest, Document: d.Document, From: d.Recipient, ID: r.ID,
 			Note: said.Note, Status: said.Status, Step: r.step, To: said.Sender, V: 1})
 		if err := s.acceptReceipt(ctx, tx, r, now); err != nil {
 			return err

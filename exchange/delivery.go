@@ -46,6 +46,8 @@ type Delivery struct {
 	Created       time.Time         `json:"created"`
 	Updated       time.Time         `json:"updated"`
 	ArrivalNumber int               `json:"arrival_number,omitempty"` // số đến at the recipient
+
+	left bool // a channel has had the copy, and nobody has given it back
 }
 
 // The jobs of this package.

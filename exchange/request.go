@@ -227,6 +227,8 @@ func (r *Request) add(v Delivery, kind RequestKind) {
 	switch {
 	case v.Transport == TransportWithdrawn || v.Status == StatusRecallAgreed:
 		return
+	case v.Transport != TransportDone && v.left:
+		// Whoever has a letter or a packet that nobody has confirmed or fetched has to be asked.
 	case v.Transport != TransportDone && kind == RequestUpdate:
 		fate = FateApplied // the envelope is made when it leaves
 	case v.Transport != TransportDone:

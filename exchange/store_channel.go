@@ -10,19 +10,23 @@ import (
 	"vanthu/storage/sqldb"
 )
 
-// selectDeliveryByAxis finds the delivery of a document, named as on the axis, to a recipient; nil when there is none.
+// selectDeliveryByAxis finds the delivery of a document, named as on the axis, to a recipient; nil when there is none. One
+// that went on to a successor is found by the code to which it was addressed, and has the successor's as its Recipient.
 func selectDeliveryByAxis(ctx context.Context, tx *sqldb.Tx, sender registry.AgencyID, axis string, recipient registry.AgencyID) (*Delivery, error) {
 	d, err := scanDelivery(tx.QueryRow(ctx, `SELECT `+deliveryColumns+` FROM exchange_delivery
-		WHERE recipient = $3 AND document IN (SELECT id FROM exchange_document WHERE agency = $1 AND axis = $2)`, string(sender), axis, string(recipient)))
+		WHERE (recipient = $3 OR addressed = $3) AND document IN (SELECT id FROM exchange_document WHERE agency = $1 AND axis = $2)
+		ORDER BY CASE WHEN recipient = $3 THEN 0 ELSE 1 END LIMIT 1`, string(sender), axis, string(recipient)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	return &d, err
 }
 
-func settleDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, transport, reason string, now time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = $2, last_error = $3, updated = $4 WHERE id = $1`,
-		string(id), transport, reason, sqldb.Micros(now))
+// settleDelivery writes how a delivery ended at its channel. What failed there came back: it has not left any more.
+func settleDelivery(ctx context.Context, tx *sqldb.Tx, id DeliveryID, transport, reason, failure string, now time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = $2, last_error = $3, updated = $4, failure = $5,
+		carried = CASE WHEN $2 = 'fail' THEN 0 ELSE carried END WHERE id = $1`,
+		string(id), transport, reason, sqldb.Micros(now), failure)
 	return err
 }
 
@@ -34,7 +38,8 @@ func markCarried(ctx context.Context, tx *sqldb.Tx, id DeliveryID, recipient reg
 	if err != nil || was == TransportDone || was == TransportFail || was == TransportWithdrawn || to != string(recipient) {
 		return false, err
 	}
-	_, err = tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'processing', channel = $4, last_error = '', next = $2, updated = $3 WHERE id = $1`,
+	_, err = tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'processing', channel = $4, last_error = '', next = $2, updated = $3,
+		carried = CASE WHEN carried = 0 THEN $3 ELSE carried END WHERE id = $1`,
 		string(id), sqldb.Micros(again), sqldb.Micros(now), channel)
 	return was == TransportInitial || failed != "", err
 }

@@ -18,14 +18,15 @@ import (
 // their order the order of commits.
 const seriesLane = "lane"
 
-const deliveryColumns = `id, document, recipient, seq, channel, transport, status, attempts, last_error, next, created, updated, arrival_number, addressed, successor`
+const deliveryColumns = `id, document, recipient, seq, channel, transport, status, attempts, last_error, next, created, updated, arrival_number, addressed, successor, carried`
 
 func scanDelivery(row scanner) (Delivery, error) {
 	var d Delivery
-	var next, created, updated int64
+	var next, created, updated, carried int64
 	err := row.Scan(&d.ID, &d.Document, &d.Recipient, &d.Seq, &d.Channel, &d.Transport, &d.Status, &d.Attempts, &d.LastError,
-		&next, &created, &updated, &d.ArrivalNumber, &d.Addressed, &d.Successor)
+		&next, &created, &updated, &d.ArrivalNumber, &d.Addressed, &d.Successor, &carried)
 	d.Next, d.Created, d.Updated = sqldb.Time(next), sqldb.Time(created), sqldb.Time(updated)
+	d.left = carried > 0
 	return d, err
 }
 

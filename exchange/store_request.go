@@ -139,10 +139,10 @@ func closeRequest(ctx context.Context, tx *sqldb.Tx, id RequestID, at time.Time)
 	return d, err
 }
 
-// withdrawDelivery takes what has not been handed over out of its lane.
+// withdrawDelivery takes what has not left out of its lane.
 func withdrawDelivery(ctx context.Context, tx *sqldb.Tx, id DocumentID, to registry.AgencyID, at time.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE exchange_delivery SET transport = 'withdrawn', final = 1, updated = $3
-		WHERE document = $1 AND recipient = $2 AND transport <> 'done'`, string(id), string(to), sqldb.Micros(at))
+		WHERE document = $1 AND recipient = $2 AND transport <> 'done' AND carried = 0`, string(id), string(to), sqldb.Micros(at))
 	return err
 }
 

@@ -68,7 +68,7 @@ func (b *Bridge) CarryDocument(ctx context.Context, c exchange.Consignment) erro
 	return b.cfg.DB.Update(ctx, func(ctx context.Context, tx *sqldb.Tx) error { return markSent(ctx, tx, l.ID) })
 }
 
-// letterOf gives the letter of a delivery, made at the first call.
+// letterOf gives the letter of a delivery to its recipient of now, made at the first call.
 func (b *Bridge) letterOf(ctx context.Context, c exchange.Consignment) (*letter, *mail.Account, error) {
 	from, err := b.cfg.Registry.Agency(ctx, c.Envelope.From)
 	if err != nil {
@@ -102,7 +102,7 @@ func (b *Bridge) letterOf(ctx context.Context, c exchange.Consignment) (*letter,
 		if err := insertLetter(ctx, tx, l, hashed(b.link(l.ID)), b.verp(l.ID)); err != nil {
 			return err
 		}
-		kept, err := letterBy(ctx, tx, "delivery", string(c.Delivery))
+		kept, err := letterTo(ctx, tx, l.Delivery, l.Recipient)
 		l = kept
 		return err
 	})

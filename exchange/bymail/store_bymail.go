@@ -12,22 +12,31 @@ import (
 const letterColumns = `SELECT id, delivery, document, axis, sender, recipient, address, account, digest, code, subject, sender_name, recipient_name,
 	state, note, tries, created, expires, settled FROM bymail_letter`
 
-// insertLetter keeps the first letter of a delivery.
+// insertLetter keeps the first letter of a delivery to a recipient.
 func insertLetter(ctx context.Context, tx *sqldb.Tx, l *letter, link, verp string) error {
 	_, err := tx.Exec(ctx, `INSERT INTO bymail_letter (id, delivery, document, axis, sender, recipient, address, account, link, verp, digest, code, subject,
 		sender_name, recipient_name, state, tries, created, expires, settled, note)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, $17, $18, 0, '') ON CONFLICT (delivery) DO NOTHING`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, $17, $18, 0, '') ON CONFLICT (delivery, recipient) DO NOTHING`,
 		l.ID, l.Delivery, l.Document, l.Axis, l.Sender, l.Recipient, l.Address, l.Account, link, verp, l.Digest, l.Code, l.Subject,
 		l.SenderName, l.ToName, l.State, sqldb.Micros(l.Created), sqldb.Micros(l.Expires))
 	return err
 }
 
-// letterBy finds a letter by delivery, link or verp; nil when there is none.
+// letterBy finds a letter by link or verp; nil when there is none.
 func letterBy(ctx context.Context, tx *sqldb.Tx, column, value string) (*letter, error) {
-	where := map[string]string{"delivery": " WHERE delivery = $1", "link": " WHERE link = $1", "verp": " WHERE verp = $1"}[column]
+	where := map[string]string{"link": " WHERE link = $1", "verp": " WHERE verp = $1"}[column]
+	return oneLetter(ctx, tx, where, value)
+}
+
+// letterTo finds the letter of a delivery to a recipient; nil when there is none.
+func letterTo(ctx context.Context, tx *sqldb.Tx, delivery, recipient string) (*letter, error) {
+	return oneLetter(ctx, tx, " WHERE delivery = $1 AND recipient = $2", delivery, recipient)
+}
+
+func oneLetter(ctx context.Context, tx *sqldb.Tx, where string, args ...any) (*letter, error) {
 	var l letter
 	var created, expires, settled int64
-	err := tx.QueryRow(ctx, letterColumns+where, value).Scan(&l.ID, &l.Delivery, &l.Document, &l.Axis, &l.Sender, &l.Recipient, &l.Address, &l.Account,
+	err := tx.QueryRow(ctx, letterColumns+where, args...).Scan(&l.ID, &l.Delivery, &l.Document, &l.Axis, &l.Sender, &l.Recipient, &l.Address, &l.Account,
 		&l.Digest, &l.Code, &l.Subject, &l.SenderName, &l.ToName, &l.State, &l.Note, &l.Tries, &created, &expires, &settled)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
