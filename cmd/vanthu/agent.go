@@ -101,14 +101,20 @@ func (c agentCmd) serve(a *app, door http.Handler, certificate *x509.Certificate
 	}
 	server := &http.Server{Handler: door, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 6 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
+	ended := make(chan struct{})
 	stop := context.AfterFunc(a.ctx, func() {
+		defer close(ended)
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
 			_ = server.Close() // a page still waits for an answer that will not come
 		}
 	})
-	defer stop()
+	defer func() {
+		if !stop() {
+			<-ended // Serve returns when Shutdown begins: what is being answered is waited for
+		}
+	}()
 	fmt.Fprintf(a.stderr, "%s: %s (… %s)\n%s: http://%s\n%s: %s\n%s: %s\n",
 		words(a.lang, "Chứng thư", "Certificate"), certificate.Subject.CommonName, certificate.NotAfter.Format(time.DateOnly),
 		words(a.lang, "Địa chỉ", "Address"), listener.Addr(), words(a.lang, "Máy chủ", "Hubs"), strings.Join(c.Hub, " "),

@@ -16,6 +16,9 @@ import (
 // How often a colliding transaction is tried before its caller gets the error.
 const maxCollisions = 100
 
+// After how many tries a transaction is tried alone.
+const aloneAfter = 3
+
 // OpenPostgres opens the PostgreSQL database at a postgres:// URL (or a libpq
 // connection string) through pgx.
 func OpenPostgres(ctx context.Context, url string) (*DB, error) {
@@ -38,10 +41,11 @@ func OpenPostgres(ctx context.Context, url string) (*DB, error) {
 // start when PostgreSQL reports a collision with another. Who has collided more
 // than once waits for a turn: of the many that want one row, as the clerks of an
 // agency want its counters, one at a time tries again, so that each gets through
-// and few work in vain.
+// and few work in vain. A long one, which short ones would make begin anew for
+// ever, works alone in this process from its fourth try on.
 func (db *DB) updatePostgres(ctx context.Context, level sql.IsolationLevel, fn func(context.Context, *Tx) error) error {
 	for try := 1; ; try++ {
-		err := db.tryPostgres(ctx, level, fn)
+		err := db.tryBeside(ctx, level, fn, try > aloneAfter)
 		if err == nil || !isCollision(err) || try == maxCollisions {
 			return err
 		}
@@ -61,6 +65,18 @@ func (db *DB) updatePostgres(ctx context.Context, level sql.IsolationLevel, fn f
 			return errors.Join(ctx.Err(), err)
 		}
 	}
+}
+
+// tryBeside tries once, beside others or alone.
+func (db *DB) tryBeside(ctx context.Context, level sql.IsolationLevel, fn func(context.Context, *Tx) error, alone bool) error {
+	if alone {
+		db.gate.Lock()
+		defer db.gate.Unlock()
+	} else {
+		db.gate.RLock()
+		defer db.gate.RUnlock()
+	}
+	return db.tryPostgres(ctx, level, fn)
 }
 
 func (db *DB) tryPostgres(ctx context.Context, level sql.IsolationLevel, fn func(context.Context, *Tx) error) error {

@@ -30,6 +30,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 )
 
@@ -49,6 +50,7 @@ type DB struct {
 	readers *sql.DB       // SQLite: query_only connections; PostgreSQL: the same pool
 	group   *group        // SQLite only: the group commit
 	turn    chan struct{} // PostgreSQL only: one place, for who tries again; see updatePostgres
+	gate    sync.RWMutex  // PostgreSQL only: held alone by who collides again and again
 	closed  atomic.Bool
 }
 

@@ -167,5 +167,9 @@ func (j *Journal) Add(event string, r Record) error {
 	})
 }
 
-// Close closes the file.
-func (j *Journal) Close() error { return j.file.Close() }
+// Close closes the file when what is being written is.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.file.Close()
+}
