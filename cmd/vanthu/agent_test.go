@@ -146,7 +146,7 @@ func startAgent(t *testing.T, first string, args ...string) *deskAgent {
 		if err := process.Process.Signal(os.Interrupt); err != nil {
 			t.Error(err)
 		}
-		for range a.said { //nolint:revive // what nobody asked for; the reader must not wait for a taker
+		for range a.said { // what nobody asked for: the reader must not wait for a taker
 		}
 		<-read
 		if err := process.Wait(); err != nil {

@@ -152,6 +152,9 @@ func (r *Renderer) job(ctx context.Context, do work) error {
 	if err := r.load(); err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, r.options.Time)
 	defer cancel()
 	instance, err := r.pool.GetInstanceWithContext(ctx)
