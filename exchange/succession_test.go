@@ -592,12 +592,8 @@ func TestRenameSplitClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var said strings.Builder
-		for _, e := range events {
-			said.WriteString(e.Text + "\n")
-		}
-		if !strings.Contains(said.String(), "chuyển tới Sở Nội vụ và Lao động (H03.A1)") || !strings.Contains(said.String(), "H03.B2") {
-			t.Errorf("timeline:\n%s", said.String())
+		if said := asJSON(t, events); !strings.Contains(said, "chuyển tới Sở Nội vụ và Lao động (H03.A1)") || !strings.Contains(said, "H03.B2") {
+			t.Errorf("timeline:\n%s", said)
 		}
 		w.clean(t)
 	})

@@ -159,7 +159,7 @@ func (t *tree) compare(prefix string, theirs []node) (c compared) {
 		switch {
 		case n.Count == 0:
 			c.mine = append(c.mine, mine...)
-		case n.Lines == nil && n.Count > 0:
+		case n.Lines == nil && n.Count > 0 && len(at) < hashCut: // deeper there are lines only, whatever the other hub says
 			if len(mine) != n.Count || hash(mine) != n.Hash {
 				c.descend = append(c.descend, at)
 			}
